@@ -1,0 +1,1 @@
+"""What one room needs of another, as small protocols named for the need."""
