@@ -1,0 +1,176 @@
+"""The event store on one SQLite file (WAL), for any number of processes on one machine.
+
+Writing goes through the process's writer thread. Point reads are done where they are asked: they take microseconds, and a
+thread hop would cost more than the read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from domain.event import decode, encode
+from domain.marks import Marks
+from domain.ports.probe import Probe, nobody
+from domain.ports.store import (
+    Append,
+    Appended,
+    NoContent,
+    Parcel,
+    Recorded,
+    Snapshot,
+    Stored,
+    StoreUnavailable,
+    StreamInfo,
+)
+from store import schema
+from store.batch import Encoded, Row, marks_of
+from store.writer import Writer
+
+BUSY_TIMEOUT_S = 5.0
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with the pragmas that the store rests on."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=256)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+class SqliteStore:
+    """The port `EventStore` on SQLite.
+
+    Raises on opening:
+        SchemaMismatch: the file is something else or of another version.
+        StoreUnavailable: the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path, probe: Probe = nobody) -> None:
+        self.path = path
+        try:
+            self._reader = connect(path)
+            schema.ensure(self._reader, str(path))
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        self._writer = Writer(path, lambda: connect(path), probe)
+
+    # --- append ---------------------------------------------------------------------------------------------------------------
+
+    async def append(self, request: Append) -> Appended:
+        return await self._writer.submit(_encoded(request))
+
+    # --- read -----------------------------------------------------------------------------------------------------------------
+
+    async def read(self, stream: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
+        rows = self._all(
+            "SELECT notification_id, originator_version, topic, state FROM stored_events "
+            "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? ORDER BY originator_version",
+            (stream, after, 2**62 if upto is None else upto),
+        )
+        return [Recorded(position, stream, version, decode(topic, state)) for position, version, topic, state in rows]
+
+    async def snapshot(self, stream: str, upto: int | None = None) -> Snapshot | None:
+        rows = self._all(
+            "SELECT originator_id, originator_version, state FROM snapshots WHERE originator_id = ? AND originator_version <= ? "
+            "ORDER BY originator_version DESC LIMIT 1",
+            (stream, 2**62 if upto is None else upto),
+        )
+        return Snapshot(*rows[0]) if rows else None
+
+    async def log(self, after: int, limit: int) -> list[Stored]:
+        rows = self._all(
+            "SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events "
+            "WHERE notification_id > ? ORDER BY notification_id LIMIT ?",
+            (after, limit),
+        )
+        return [Stored(*row) for row in rows]
+
+    async def head(self) -> int:
+        return int(self._all("SELECT coalesce(max(notification_id), 0) FROM stored_events", ())[0][0])
+
+    async def streams(self, prefix: str = "") -> list[StreamInfo]:
+        rows = self._all(
+            "SELECT originator_id, max(originator_version), count(*) FROM stored_events "
+            "WHERE originator_id >= ? AND originator_id < ? GROUP BY originator_id ORDER BY originator_id",
+            (prefix, prefix + "\U0010ffff"),
+        )
+        return [StreamInfo(*row) for row in rows]
+
+    async def snapshots(self) -> list[Snapshot]:
+        return [Snapshot(*row) for row in self._all("SELECT originator_id, originator_version, state FROM snapshots", ())]
+
+    async def open_streams(self, owner: str) -> list[str]:
+        return [stream for (stream,) in self._all("SELECT stream FROM open_streams WHERE owner = ? ORDER BY stream", (owner,))]
+
+    async def epochs(self) -> dict[str, int]:
+        return dict(self._all("SELECT agent, epoch FROM fences ORDER BY agent", ()))
+
+    async def marks(self, receiver: str) -> dict[str, Marks]:
+        rows = self._all("SELECT sender, mark, above FROM applied WHERE receiver = ?", (receiver,))
+        return {sender: marks_of(mark, above) for sender, mark, above in rows}
+
+    async def unapplied(self, sender: str) -> dict[str, tuple[Marks, int]]:
+        rows = self._all(
+            "SELECT c.receiver, coalesce(a.mark, 0), coalesce(a.above, ''), c.n FROM counters c "
+            "LEFT JOIN applied a ON a.receiver = c.receiver AND a.sender = c.sender WHERE c.sender = ? AND coalesce(a.mark, 0) < c.n",
+            (sender,),
+        )
+        return {receiver: (marks_of(mark, above), last) for receiver, mark, above, last in rows}
+
+    async def parcels(self, sender: str, receiver: str, numbers: Sequence[int] | None = None, limit: int = 1000) -> list[Parcel]:
+        marks = (await self.marks(receiver)).get(sender, Marks())
+        if numbers is None:
+            rows = self._all(
+                "SELECT receiver, n, value FROM outbox WHERE sender = ? AND receiver = ? AND n > ? ORDER BY n LIMIT ?",
+                (sender, receiver, marks.mark, limit),
+            )
+        else:
+            rows = []
+            for number in list(numbers)[:limit]:
+                rows += self._all(
+                    "SELECT receiver, n, value FROM outbox WHERE sender = ? AND receiver = ? AND n = ?", (sender, receiver, number)
+                )
+        return [Parcel(*row) for row in rows if not marks.seen(row[1])]
+
+    async def content(self, digest: str) -> bytes:
+        rows = self._all("SELECT data FROM contents WHERE digest = ?", (bytes.fromhex(digest),))
+        if not rows:
+            raise NoContent(digest)
+        return bytes(rows[0][0])
+
+    async def erase(self, digest: str) -> None:
+        """Erase a content document, for good. The events that name it keep its digest."""
+        self._reader.execute("DELETE FROM contents WHERE digest = ?", (bytes.fromhex(digest),))
+
+    async def close(self) -> None:
+        self._writer.close()
+        self._reader.close()
+
+    def fold_rows(self, stream: str) -> Iterable[tuple[str, bytes]]:
+        """Topics and bytes of a stream in order, for callers that decode by themselves."""
+        return self._reader.execute(
+            "SELECT topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version", (stream,)
+        )
+
+    def _all(self, sql: str, parameters: Sequence[object]) -> list[Any]:
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(f"{self.path}: {error}") from error
+
+
+def _encoded(request: Append) -> Encoded:
+    rows = [
+        Row(part.stream, part.expected + index, event.TOPIC, encode(event))
+        for part in request.streams
+        for index, event in enumerate(part.events, 1)
+    ]
+    contents = [(hashlib.sha256(data).digest(), data) for data in request.contents] if request.contents else ()
+    return Encoded(request, rows, contents)
+
