@@ -9,6 +9,7 @@ What is authentic and refused counts as applied. The bytes are a content documen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -17,6 +18,11 @@ from msgspec.structs import replace
 from domain import streams
 from domain.decision import NOTHING, Decision
 from domain.event import Event
+from domain.message import MessageType, NotUnderstood, TaskRef, Tell
+from domain.role import CLIENT
+
+NOT_AUTHENTIC = frozenset({"undecodable", "digest"})
+"""Reasons that say nothing about who sent the bytes: nobody is answered, and the real sender repairs."""
 
 
 class Status(StrEnum):
@@ -38,6 +44,8 @@ class Recorded(Event, frozen=True):
     message_type: str = ""
     sender: str = ""
     correlation_id: str = ""
+    task_id: str = ""
+    task_type: str = ""
     topic: str = ""
     partition: int = -1
     offset: int = -1
@@ -93,4 +101,14 @@ def stream_of(raw_digest: str) -> str:
     return f"deadletter-{raw_digest[:24]}"
 
 
-KIND = streams.register(streams.Kind("deadletter", DeadLetter(), evolve))
+def tells(stream: str, letter: DeadLetter, event: Event) -> Iterable[Tell]:
+    """Whoever sent an authentic message learns that it was refused, and which task fails by it. A refusal is never refused back."""
+    if not isinstance(event, Recorded) or event.reason in NOT_AUTHENTIC or event.sender in {"", CLIENT}:
+        return
+    if event.message_type != MessageType.NOT_UNDERSTOOD:
+        task = TaskRef(event.task_id, event.task_type) if event.task_id else None
+        body = NotUnderstood(event.message_id, f"{event.reason}: {event.detail}", task)
+        yield Tell(MessageType.NOT_UNDERSTOOD, event.sender, body, event.correlation_id)
+
+
+KIND = streams.register(streams.Kind("deadletter", DeadLetter(), evolve, tells))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from domain.money import cents
 from domain.trade.wording import shown
 
-MAX_AMOUNT = Decimal(10_000_000)  # no shop sells one thing at ten million: a missing decimal point, or a barcode in the wrong column
+MAX_AMOUNT = Decimal(10_000_000)  # nothing in a shop costs ten million: a decimal point is missing, or it is a barcode
 MAX_COUNT = 1_000_000_000
 MAX_NAME = 255  # characters, Shopify's limit for handles and SKUs
 

@@ -13,7 +13,6 @@ import msgspec
 
 from domain.money import cents
 from domain.trade import shopify
-from domain.trade.feed import REQUIRED
 from domain.trade.table import Row, Table, read_table, write_rows
 
 
@@ -44,14 +43,12 @@ def render_catalogue(original: bytes, changes: Mapping[str, ListingChange], omit
     UTF-8 with `\\n` line ends and quotes only where needed; reading it again gives the values of the changes.
     Raises `table.Unreadable` if `original` is no feed at all.
     """
-    table = read_table(original, REQUIRED)
+    table = read_table(original, shopify.REQUIRED, shopify.OPTIONAL)
     added = [column for column in _needed(changes) if table.position(column) is None]
     return write_rows([[*table.header.cells, *added], *_rows(table, changes, frozenset(omit), added)])
 
 
-def _rows(
-    table: Table, changes: Mapping[str, ListingChange], omit: frozenset[str], added: list[str]
-) -> Iterator[list[str]]:
+def _rows(table: Table, changes: Mapping[str, ListingChange], omit: frozenset[str], added: list[str]) -> Iterator[list[str]]:
     width = len(table.header.cells)
     places = {column: width + number for number, column in enumerate(added)}
     variants: dict[str, int] = {}

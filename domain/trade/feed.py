@@ -19,7 +19,7 @@ from domain.trade.cells import BadCell, amount, handle_fault, sku_fault, whole
 from domain.trade.table import Row, Table, Unreadable, read_table
 from domain.trade.wording import shown
 
-REQUIRED = ((shopify.HANDLE,), (shopify.TITLE,), (shopify.PRICE,))
+MAX_PROBLEMS = 10_000  # past this the file is something else: millions of problems would help nobody and fill the memory
 
 T = TypeVar("T")
 
@@ -38,12 +38,15 @@ class Feed(msgspec.Struct, frozen=True):
 def read_catalogue(data: bytes) -> Feed:
     """The products of a Shopify product CSV, in feed order, numbered from 0. A problem of the file as a whole leaves none."""
     try:
-        table = read_table(data, REQUIRED)
+        table = read_table(data, shopify.REQUIRED, shopify.OPTIONAL)
     except Unreadable as refusal:
         return Feed((), tuple(sorted(refusal.problems)))
     reading = _Reading(table)
     for row in table.rows:
         reading.take(row)
+        if len(reading.problems) >= MAX_PROBLEMS:
+            stop = Problem(row.line, "", f"reading stopped here after {MAX_PROBLEMS:,} problems: is this a product CSV?")
+            return Feed((), (*sorted(reading.problems), stop))
     return reading.feed()
 
 
@@ -152,12 +155,18 @@ class _Reading:
             elif name:
                 self._problem(draft, row, column, f"blank, but the product has the option {shown(name)}")
             elif value and value != shopify.NO_OPTION[1]:
-                reason = f"{shown(value)} is of an option without a name: name it on the product's first row, line {draft.first.line}"
+                reason = (
+                    f"{shown(value)} is of an option without a name: the product's first row, line {draft.first.line}, names it"
+                )
                 self._problem(draft, row, column, reason)
         combination = tuple(options)
         earlier = draft.combinations.setdefault(combination, row.line)
         if earlier != row.line:
-            what = f"{shown(' / '.join(combination))} is already the variant" if combination else "a second variant without options, the first is"
+            what = (
+                f"{shown(' / '.join(combination))} is already the variant"
+                if combination
+                else "a second variant without options beside that"
+            )
             self._problem(draft, row, shopify.OPTION_VALUES[0], f"{what} of line {earlier}")
         return combination
 

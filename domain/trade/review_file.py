@@ -29,7 +29,7 @@ def read_reviews(
     """
     handle_columns = (handle_column,) if handle_column else HANDLE_COLUMNS
     try:
-        table = read_table(data, (handle_columns, (RATING_COLUMN,), TEXT_COLUMNS))
+        table = read_table(data, (handle_columns, (RATING_COLUMN,), TEXT_COLUMNS), (TITLE_COLUMN,))
     except Unreadable as refusal:
         return (), tuple(sorted(refusal.problems))
     reviews: list[Review] = []

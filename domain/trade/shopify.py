@@ -26,6 +26,12 @@ BARCODE = "Variant Barcode"
 COST = "Cost per item"
 IMAGE = "Image Src"
 
+REQUIRED = ((HANDLE,), (TITLE,), (PRICE,))
+OPTIONAL = (
+    *(BODY, VENDOR, TYPE, CATEGORY, TAGS, *OPTION_NAMES, *OPTION_VALUES),
+    *(SKU, GRAMS, QUANTITY, COMPARE_AT, BARCODE, COST, IMAGE),
+)
+
 # What Shopify writes for a product of one variant without options.
 NO_OPTION = ("Title", "Default Title")
 

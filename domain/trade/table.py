@@ -22,8 +22,7 @@ from domain.trade.wording import shown
 MAX_CELL_BYTES = 256 * 1024
 MAX_CELLS = 1_000  # a row of more is not read further: one line of a million commas must not become a million cells
 
-_CELL = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"([^,\n]*+)|([^,\n]*+)')
-_PLAIN = re.compile(r"[^,\n]*+")
+_QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"([^,\n]*+)')
 
 
 class Unreadable(Exception):
@@ -36,7 +35,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What makes a row unusable: its cells cannot be trusted to stand under their columns. `cell` counts from 0, -1: no one cell."""
+    """Why a row's cells cannot be trusted to stand under their columns. `cell` counts from 0; -1: no one cell is to blame."""
 
     cell: int
     reason: str
@@ -44,9 +43,19 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One row; `line` is the physical line, from 1, where it starts."""
+
     line: int
     cells: list[str]
     flaw: Flaw | None = None
+
+
+class Positions(dict[str, int | None]):
+    """Where each column stands, by its name in lower case; a name in another case is looked up once and then known too."""
+
+    def __missing__(self, column: str) -> int | None:
+        position = self[column] = self.get(column.casefold())
+        return position
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Table:
 
     header: Row
     rows: Iterator[Row]
-    positions: dict[str, int]
+    positions: Positions
 
     def cell(self, row: Row, column: str) -> str:
         """The row's text under this column without the white space around it; "" where there is none."""
@@ -67,7 +76,8 @@ class Table:
         return row.cells[position] if position is not None and position < len(row.cells) else ""
 
     def position(self, column: str) -> int | None:
-        return self.positions.get(column.casefold())
+        """Where the column stands, counted from 0; None if the file does not have it."""
+        return self.positions[column]
 
     def problem(self, row: Row, flaw: Flaw) -> Problem:
         """A row's flaw as a problem of the file, under the name of its column."""
@@ -75,11 +85,12 @@ class Table:
         return Problem(row.line, names[flaw.cell].strip() if 0 <= flaw.cell < len(names) else "", flaw.reason)
 
 
-def read_table(data: bytes, required: Sequence[Sequence[str]]) -> Table:
-    """The table in a file whose first row names its columns, in any letter case and order.
+def read_table(data: bytes, required: Sequence[Sequence[str]], optional: Sequence[str] = ()) -> Table:
+    """The table in a file whose first row names its columns, in any letter case and order; unknown columns may be there.
 
     Each entry of `required` lists the spellings of one column, any of which will do. Raises `Unreadable` for a file
-    that is empty, not UTF-8, without usable header, or lacks required columns: all of them are named.
+    that is empty, not UTF-8, without usable header, lacks required columns or has a required or optional one twice:
+    all of them are named.
     """
     try:
         text = decode(data)
@@ -91,10 +102,11 @@ def read_table(data: bytes, required: Sequence[Sequence[str]]) -> Table:
         raise Unreadable(Problem(0, "", "the file is empty" if not text else "the file has only blank lines"))
     if header.flaw:
         raise Unreadable(Problem(header.line, "", f"the header cannot be read: {header.flaw.reason}"))
-    positions: dict[str, int] = {}
+    positions = Positions()
     for position, name in enumerate(header.cells):
         positions.setdefault(name.strip().casefold(), position)
-    problems = [*_missing(header, positions, required), *_named_twice(header, positions)]
+    known = {name.casefold() for name in (*(name for names in required for name in names), *optional)}
+    problems = [*_missing(header, positions, required), *_named_twice(header, positions, known)]
     if problems:
         raise Unreadable(*problems)
     return Table(header, _ragged_flawed(rows, len(header.cells)), positions)
@@ -104,8 +116,7 @@ def parse(text: str) -> Iterator[Row]:
     """The rows of a CSV text, blank ones included. A flawed row ends with its physical line."""
     position, line, end = 0, 1, len(text)
     while position < end:
-        stop = text.find("\n", position)
-        stop = end if stop < 0 else stop
+        stop = _line_end(text, position)
         flaw: Flaw | None = None
         if text.find('"', position, stop) < 0:
             cells, following = text[position:stop].split(",", MAX_CELLS), stop + 1
@@ -136,25 +147,31 @@ def _with_quotes(text: str, position: int) -> tuple[list[str], Flaw | None, int]
     """The cells of the row that starts here, its flaw, and where the next row starts."""
     cells: list[str] = []
     flaw: Flaw | None = None
+    line_end = -1  # found once a physical line: to look for it at each cell would be quadratic in a line of many cells
     while True:
-        value, reason, position = _one_cell(text, position)
-        if reason and flaw is None:
-            flaw = Flaw(len(cells), reason)
+        if line_end < position:
+            line_end = _line_end(text, position)
+        if text.startswith('"', position):
+            value, reason, position = _one_cell(text, position, line_end)
+            if reason and flaw is None:
+                flaw = Flaw(len(cells), reason)
+            values = [value]
+        else:  # all cells up to the next that starts with a quote
+            start, position = position, _plain_until(text, position, line_end)
+            values = text[start:position].split(",", MAX_CELLS)
         if len(cells) <= MAX_CELLS:
-            cells.append(value)
+            cells += values
         if position >= len(text) or text[position] == "\n":
             return cells, flaw, position + 1
         position += 1  # over the comma
 
 
-def _one_cell(text: str, position: int) -> tuple[str, str, int]:
-    """One cell, what is wrong with its quotes ("" if nothing), and where it ends."""
-    match = _CELL.match(text, position)
-    assert match is not None  # the pattern matches the empty text
-    quoted, trailing, plain = match.groups()
-    if quoted is None:
-        unclosed = plain.startswith('"')
-        return plain, _never_closed(plain) if unclosed else "", match.end()
+def _one_cell(text: str, position: int, line_end: int) -> tuple[str, str, int]:
+    """The cell that starts with a quote, what is wrong with its quotes ("" if nothing), and where it ends."""
+    match = _QUOTED.match(text, position)
+    if match is None:
+        return _unclosed(text, position, line_end)
+    quoted, trailing = match.groups()
     if not trailing.strip():
         return quoted.replace('""', '"'), "", match.end()
     if "\n" not in quoted:
@@ -162,13 +179,25 @@ def _one_cell(text: str, position: int) -> tuple[str, str, int]:
         return quoted.replace('""', '"') + trailing, reason, match.end()
     # The quote found on a later line opened a cell there: taking it for the end of this one would swallow good rows.
     # No text is scanned a third time, since between the two only doubled quotes stand.
-    line = _PLAIN.match(text, position)
-    assert line is not None
-    return line.group(), _never_closed(line.group()), line.end()
+    return _unclosed(text, position, line_end)
 
 
-def _never_closed(cell: str) -> str:
-    return f"the quote is never closed: {shown(cell)}"
+def _unclosed(text: str, position: int, line_end: int) -> tuple[str, str, int]:
+    comma = text.find(",", position, line_end)
+    stop = line_end if comma < 0 else comma
+    cell = text[position:stop]
+    return cell, f"the quote is never closed: {shown(cell)}", stop
+
+
+def _plain_until(text: str, position: int, line_end: int) -> int:
+    """Where the run of unquoted cells ends: at the comma before a quote, or with the line."""
+    comma = text.find(',"', position, line_end)
+    return line_end if comma < 0 else comma
+
+
+def _line_end(text: str, position: int) -> int:
+    stop = text.find("\n", position)
+    return len(text) if stop < 0 else stop
 
 
 def _first(cells: list[str], is_bad: Callable[[str], bool], reason: str) -> Flaw | None:
@@ -190,7 +219,7 @@ def _ragged_flawed(rows: Iterator[Row], width: int) -> Iterator[Row]:
             yield row
 
 
-def _missing(header: Row, positions: dict[str, int], required: Sequence[Sequence[str]]) -> list[Problem]:
+def _missing(header: Row, positions: Positions, required: Sequence[Sequence[str]]) -> list[Problem]:
     lacking = [spellings for spellings in required if not any(name.casefold() in positions for name in spellings)]
     if lacking and len(header.cells) == 1:
         for separator, name in ((";", "semicolons"), ("\t", "tabs")):
@@ -202,9 +231,9 @@ def _missing(header: Row, positions: dict[str, int], required: Sequence[Sequence
     ]
 
 
-def _named_twice(header: Row, positions: dict[str, int]) -> list[Problem]:
+def _named_twice(header: Row, positions: Positions, known: set[str]) -> list[Problem]:
     return [
-        Problem(header.line, name.strip(), f"the column appears twice, as number {positions[name.strip().casefold()] + 1} and {at + 1}")
-        for at, name in enumerate(header.cells)
-        if name.strip() and positions[name.strip().casefold()] != at
+        Problem(header.line, name, f"a second column of this name, number {at + 1}: which one counts?")
+        for at, name in enumerate(map(str.strip, header.cells))
+        if name.casefold() in known and positions[name] != at
     ]

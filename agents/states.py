@@ -1,0 +1,70 @@
+"""States of streams, as this process knows them: loaded by replay, kept while it owns them.
+
+A cached state can only be wrong if somebody else appended to the stream; then the append at the expected version is refused, and
+the state is dropped and loaded again. So the cache is never a second truth.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from domain.ports.store import EventStore
+from domain.streams import kind_of, snapshot_codec
+
+CAPACITY = 4096
+
+
+class Held(NamedTuple):
+    """A state and the version of the stream that it follows from."""
+
+    state: Any
+    version: int
+
+
+class States:
+    """The least recently used states beyond `capacity` are forgotten."""
+
+    def __init__(self, store: EventStore, capacity: int = CAPACITY) -> None:
+        self._store = store
+        self._capacity = capacity
+        self._held: OrderedDict[str, Held] = OrderedDict()
+
+    async def get(self, stream: str) -> Held:
+        """The state of a stream; for one that has no events, its kind's initial state at version 0."""
+        held = self._held.get(stream)
+        if held is None:
+            held = await load(self._store, stream)
+            self.put(stream, held)
+        else:
+            self._held.move_to_end(stream)
+        return held
+
+    def put(self, stream: str, held: Held) -> None:
+        self._held[stream] = held
+        if len(self._held) > self._capacity:
+            self._held.popitem(last=False)
+
+    def drop(self, stream: str) -> None:
+        self._held.pop(stream, None)
+
+
+async def load(store: EventStore, stream: str, upto: int | None = None) -> Held:
+    """The state of a stream at a version (None: the last one), by the last snapshot before it and the events since."""
+    kind = kind_of(stream)
+    state, version = kind.initial, 0
+    if kind.snapshot_every:
+        snapshot = await store.snapshot(stream, upto)
+        if snapshot is not None:
+            state, version = codec_of(type(kind.initial))[1](snapshot.state), snapshot.version
+    recorded = await store.read(stream, version, upto)
+    state = kind.fold((item.event for item in recorded), state)
+    return Held(state, recorded[-1].version if recorded else version)
+
+
+@cache
+def codec_of(state_type: type[Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """Encoder and decoder of a state type, built once."""
+    return snapshot_codec(state_type)

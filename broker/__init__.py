@@ -1,0 +1,1 @@
+"""How agents talk: topics, codec, FastStream wiring, embedded Kafka, and the relay that repairs what Kafka loses."""

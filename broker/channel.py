@@ -1,0 +1,191 @@
+"""One agent's connection to Kafka through FastStream: batches in with manual acknowledgement, batches out.
+
+Traps that this file is built around (measured, see docs/decisions):
+- Partitions are assigned, not group-balanced: who owns a shard is decided by epochs. The group id only keeps offsets, as a hint where to
+  start and so that Kafka's own tools show the lag.
+- The handler takes raw records: FastStream would decode a JSON body by itself.
+- The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop. It is 1 ms while
+  there is work and grows when there is none, so that an idle swarm costs next to nothing.
+- FastStream sleeps a whole batch timeout after an empty poll, although the poll itself has waited that long: see `_Patience`.
+- Messages of one commit leave in one Kafka batch, each with headers of its own, which FastStream's `publish_batch` does not offer: the
+  batch is built on the aiokafka producer that FastStream owns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, TopicPartition
+from faststream.kafka.annotations import KafkaMessage
+
+from broker import codec
+from broker.offsets import Offsets
+from broker.topics import Address, address
+from domain.ports.bus import Handler, Place
+from domain.ports.store import Parcel
+
+log = logging.getLogger(__name__)
+
+BUSY_WAIT_MS = 1
+IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100))
+"""After so many seconds without a message, wait so many milliseconds for one."""
+COMMIT_EVERY_S = 0.5
+MAX_RECORDS = 500
+
+
+class _Patience(int):
+    """A batch timeout that FastStream waits for in the poll, and not a second time after it."""
+
+    def __truediv__(self, other: float) -> float:
+        return 0.0
+
+
+class KafkaChannel:
+    """The port `Bus` on Kafka. Owned by one event loop."""
+
+    def __init__(self, bootstrap: str, agent: str, key: bytes | None = None) -> None:
+        self._agent = agent
+        self._key = key
+        self._home: Address = address(agent)
+        self._broker = KafkaBroker(bootstrap, client_id=agent.replace("/", "."), logger=None)
+        self._offsets = Offsets()
+        self._outgoing: list[Parcel] = []
+        self._flush = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscriber: Any = None
+        self._last_work = 0.0
+        self._relax: asyncio.TimerHandle | None = None
+        self._stopping = False
+
+    async def start(self, handler: Handler) -> None:
+        self._subscriber = self._broker.subscriber(
+            partitions=[TopicPartition(self._home.topic, self._home.partition)],
+            group_id=f"rehydrate.{self._agent.replace('/', '.')}",
+            batch=True,
+            max_records=MAX_RECORDS,
+            batch_timeout_ms=_Patience(1000),
+            fetch_max_wait_ms=BUSY_WAIT_MS,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            decoder=lambda message: message.body,
+        )
+
+        async def take(message: KafkaMessage) -> None:
+            self._working()
+            records = message.raw_message
+            await handler([self._read(record) for record in records])
+
+        self._subscriber(take)
+        await self._broker.start()
+        self._working()
+        self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
+
+    def send(self, parcels: Sequence[Parcel]) -> None:
+        self._outgoing += parcels
+        self._flush.set()
+        self._working()  # who asks expects an answer soon
+
+    def done(self, place: Place) -> None:
+        self._offsets.done(place.offset)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._flush.set()
+        if self._tasks:
+            publishing, committing = self._tasks
+            await asyncio.wait([publishing], timeout=2.0)
+            committing.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._commit()
+        if self._relax is not None:
+            self._relax.cancel()
+        await self._broker.stop()
+
+    # --- in -------------------------------------------------------------------------------------------------------------------
+
+    def _read(self, record: Any) -> Any:
+        self._offsets.read(record.offset)
+        place = Place(record.topic, record.partition, record.offset)
+        return codec.read(self._agent, record.value, record.headers, place, self._key)
+
+    async def _commit_loop(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        offset = self._offsets.take()
+        if offset is None:
+            return
+        try:
+            partition = self._subscriber.partitions[0]
+            await asyncio.wait_for(self._subscriber.consumer.commit({partition: offset}), timeout=5.0)
+        except (KafkaError, TimeoutError) as error:
+            log.debug("%s: offset %d not committed: %s", self._agent, offset, error)  # a hint only: the next one will do
+
+    # --- out ------------------------------------------------------------------------------------------------------------------
+
+    async def _publish_loop(self) -> None:
+        while not (self._stopping and not self._outgoing):
+            await self._flush.wait()
+            self._flush.clear()
+            taken, self._outgoing = self._outgoing, []
+            homes: dict[Address, list[Parcel]] = {}
+            for parcel in taken:
+                homes.setdefault(address(parcel.receiver), []).append(parcel)
+            for home, parcels in homes.items():
+                await self._publish(home, parcels)
+
+    async def _publish(self, home: Address, parcels: Sequence[Parcel]) -> None:
+        """Hand one receiver's messages to the producer. What fails is only logged: the outbox still has it."""
+        producer = self._broker.config.broker_config.producer._producer.producer  # type: ignore[attr-defined] # noqa: SLF001 see above
+        try:
+            batch = producer.create_batch()
+            for parcel in parcels:
+                headers = codec.kafka_headers(self._agent, parcel, self._key)
+                key = parcel.receiver.encode()
+                if batch.append(key=key, value=parcel.value, timestamp=None, headers=headers) is None:
+                    self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
+                    batch = producer.create_batch()
+                    batch.append(key=key, value=parcel.value, timestamp=None, headers=headers)
+            if batch.record_count():
+                self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
+        except KafkaError as error:
+            log.warning("%s: %d messages for %s were not published and will be repaired: %s", self._agent, len(parcels), home.topic, error)
+
+    def _watch(self, published: asyncio.Future[Any]) -> None:
+        published.add_done_callback(self._published)
+
+    def _published(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.warning("%s: a batch was not acknowledged and will be repaired: %s", self._agent, error)
+
+    # --- the wait that adapts ---------------------------------------------------------------------------------------------------
+
+    def _working(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._last_work = loop.time()
+        if self._relax is None:
+            self._set_wait(BUSY_WAIT_MS)
+            self._relax = loop.call_later(IDLE_WAITS[1][0], self._relax_wait)
+
+    def _relax_wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        idle = loop.time() - self._last_work
+        reached = max(index for index, (after, _) in enumerate(IDLE_WAITS) if idle >= after - 0.001)
+        self._set_wait(IDLE_WAITS[reached][1])
+        if reached + 1 < len(IDLE_WAITS):
+            self._relax = loop.call_later(IDLE_WAITS[reached + 1][0] - idle, self._relax_wait)
+        else:
+            self._relax = None
+
+    def _set_wait(self, wait_ms: int) -> None:
+        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        if consumer is not None:
+            consumer._fetcher._fetch_max_wait_ms = wait_ms  # noqa: SLF001 read by aiokafka at every request
+
