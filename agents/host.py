@@ -124,6 +124,11 @@ class Host:
         if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
             self.failed.set_exception(error)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being decided."""
+        return bool(self._in_flight)
+
     # --- messages in --------------------------------------------------------------------------------------------------------------
 
     async def arrived(self, records: Sequence[Arrived]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 from domain.ports.store import EventStore
@@ -64,7 +63,12 @@ async def load(store: EventStore, stream: str, upto: int | None = None) -> Held:
     return Held(state, recorded[-1].version if recorded else version)
 
 
-@cache
+_codecs: dict[type[Any], tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {}
+
+
 def codec_of(state_type: type[Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Encoder and decoder of a state type, built once."""
-    return snapshot_codec(state_type)
+    found = _codecs.get(state_type)
+    if found is None:
+        found = _codecs[state_type] = snapshot_codec(state_type)
+    return found

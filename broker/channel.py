@@ -62,7 +62,15 @@ class KafkaChannel:
         self._relax: asyncio.TimerHandle | None = None
         self._stopping = False
 
-    async def start(self, handler: Handler) -> None:
+    async def start(self, handler: Handler | None) -> None:
+        """Connect. Without a handler nothing is read: that is a client, which only sends."""
+        if handler is not None:
+            self._subscribe(handler)
+        await self._broker.start()
+        self._working()
+        self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
+
+    def _subscribe(self, handler: Handler) -> None:
         self._subscriber = self._broker.subscriber(
             partitions=[TopicPartition(self._home.topic, self._home.partition)],
             group_id=f"rehydrate.{self._agent.replace('/', '.')}",
@@ -81,9 +89,6 @@ class KafkaChannel:
             await handler([self._read(record) for record in records])
 
         self._subscriber(take)
-        await self._broker.start()
-        self._working()
-        self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         self._outgoing += parcels

@@ -1,1 +1,1 @@
-"""What goes wrong: faults that are injected on purpose, each bounded from inside by a time to live."""
+"""What goes wrong: faults that are injected on purpose, each with a journal entry."""

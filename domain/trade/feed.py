@@ -16,10 +16,8 @@ import msgspec
 from domain.trade import shopify
 from domain.trade.catalogue import Problem, Product, Variant
 from domain.trade.cells import BadCell, amount, handle_fault, sku_fault, whole
-from domain.trade.table import Row, Table, Unreadable, read_table
+from domain.trade.table import MAX_PROBLEMS, Row, Table, Unreadable, given_up, read_table
 from domain.trade.wording import shown
-
-MAX_PROBLEMS = 10_000  # past this the file is something else: millions of problems would help nobody and fill the memory
 
 T = TypeVar("T")
 
@@ -45,8 +43,7 @@ def read_catalogue(data: bytes) -> Feed:
     for row in table.rows:
         reading.take(row)
         if len(reading.problems) >= MAX_PROBLEMS:
-            stop = Problem(row.line, "", f"reading stopped here after {MAX_PROBLEMS:,} problems: is this a product CSV?")
-            return Feed((), (*sorted(reading.problems), stop))
+            return Feed((), given_up(reading.problems, row))
     return reading.feed()
 
 

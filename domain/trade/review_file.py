@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from domain.trade.catalogue import Problem, Review
 from domain.trade.cells import BadCell, handle_fault, whole
-from domain.trade.table import Row, Table, Unreadable, read_table
+from domain.trade.table import MAX_PROBLEMS, Row, Table, Unreadable, given_up, read_table
 from domain.trade.wording import shown
 
 HANDLE_COLUMNS = ("product_handle", "handle")
@@ -38,6 +38,8 @@ def read_reviews(
     for number, row in enumerate(table.rows, start=1):
         found = _row_problems(table, row, handle_columns, handles)
         problems += found
+        if len(problems) >= MAX_PROBLEMS:
+            return (), given_up(problems, row)
         if not found:
             reviews.append(
                 Review(

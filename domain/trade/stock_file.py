@@ -9,7 +9,7 @@ from __future__ import annotations
 from domain.trade import shopify
 from domain.trade.catalogue import Problem
 from domain.trade.cells import BadCell, handle_fault, sku_fault, whole
-from domain.trade.table import Row, Table, Unreadable, read_table
+from domain.trade.table import MAX_PROBLEMS, Row, Table, Unreadable, given_up, read_table
 from domain.trade.wording import shown
 
 SKU_COLUMNS = ("SKU", shopify.SKU)
@@ -41,6 +41,8 @@ def read_stock(data: bytes) -> tuple[dict[str, int], tuple[Problem, ...]]:
             levels[key] = _quantity(table, row, quantity_column)
         except _Refused as refused:
             problems.append(Problem(row.line, refused.column, refused.reason))
+            if len(problems) >= MAX_PROBLEMS:
+                return {}, given_up(problems, row)
     if not seen:
         problems.append(Problem(0, "", "the file has a header and no rows under it"))
     return levels, tuple(sorted(problems))
@@ -56,11 +58,13 @@ class _Refused(Exception):
 
 def _key(table: Table, row: Row, variants: dict[str, int], quantity_column: str) -> str:
     """The variant the row is of; "" for a row that is only an image, in a product CSV used as stock file."""
+    handle = table.cell(row, shopify.HANDLE)
     if row.flaw:
+        if handle:  # counted all the same: the variants after it keep their positions
+            variants[handle] = variants.get(handle, 0) + 1
         problem = table.problem(row, row.flaw)
         raise _Refused(problem.column, problem.reason)
     sku = next((text for column in SKU_COLUMNS if (text := table.cell(row, column))), "")
-    handle = table.cell(row, shopify.HANDLE)
     if table.cell(row, shopify.IMAGE) and not table.cell(row, quantity_column) and not shopify.is_variant(table, row):
         return ""
     if handle:

@@ -21,6 +21,7 @@ from domain.trade.wording import shown
 
 MAX_CELL_BYTES = 256 * 1024
 MAX_CELLS = 1_000  # a row of more is not read further: one line of a million commas must not become a million cells
+MAX_PROBLEMS = 10_000  # past this the file is something else: millions of problems would help nobody and fill the memory
 
 _QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"([^,\n]*+)')
 
@@ -129,6 +130,12 @@ def parse(text: str) -> Iterator[Row]:
         yield Row(line, cells, flaw)
         line += text.count("\n", position, following)
         position = following
+
+
+def given_up(problems: Sequence[Problem], row: Row) -> tuple[Problem, ...]:
+    """What is said of a file of more than `MAX_PROBLEMS`, whose reading stopped at this row: nothing in it is to be used."""
+    stop = Problem(row.line, "", f"reading stopped here after {MAX_PROBLEMS:,} problems: is this the right file?")
+    return (*sorted(problems), stop)
 
 
 def write_rows(rows: Iterable[Sequence[str]]) -> bytes:

@@ -1,0 +1,1 @@
+"""What every agent is built on: one `execute` with lifecycle, checked data, classified errors, retries and breaker."""

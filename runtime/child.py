@@ -1,0 +1,193 @@
+"""What runs in a child process: an agent, or the projector."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from agents.host import Host
+from agents.lead import Lead
+from agents.states import Held, load
+from agents.worker import Worker
+from broker import codec
+from domain import agent as agents
+from domain.decision import Decision
+from domain.ports.clock import wall_clock_ms
+from domain.ports.effects import StaleEpoch
+from domain.ports.probe import Probe
+from domain.ports.store import Append, EventStore, Fenced, StreamAppend, VersionConflict
+from domain.role import Role, agent_id
+from domain.streams import agent_stream
+from runtime import wiring
+from runtime.datadir import DataDir
+from runtime.processes import Beat, Heart
+from runtime.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FENCED_EXIT = 3
+"""Exit code of a process that found its epoch over: nothing is wrong, somebody else owns the agent."""
+
+
+class Order(NamedTuple):
+    """What the supervisor tells a new process: its settings, where Kafka is, and how the end of the one before was noticed."""
+
+    settings: Settings
+    kafka: str
+    detected_by: str = "start"
+    detected_ms: float | None = None
+    last_sign_ms: int | None = None
+    modules: tuple[str, ...] = ()
+
+
+def agent_main(name: str, lifeline: Connection, beats: Connection, order: Order) -> None:
+    """The main function of an agent process."""
+    _prepare(name, order)
+    sys.exit(asyncio.run(_agent(name, lifeline, beats, order)))
+
+
+def projector_main(name: str, lifeline: Connection, beats: Connection, order: Order) -> None:
+    """The main function of the projector process."""
+    _prepare(name, order)
+    sys.exit(asyncio.run(_projector(name, lifeline, beats, order)))
+
+
+def _prepare(name: str, order: Order) -> None:
+    data = DataDir(order.settings.data_dir)
+    path = data.logs / f"{name.replace('/', '.')}.log"
+    logging.basicConfig(
+        filename=path, level=order.settings.log_level, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", force=True
+    )
+    for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "aiosqlite"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    gc.freeze()  # what the fork server imported is shared: the collector must not touch, and so copy, it
+
+
+# --- an agent -----------------------------------------------------------------------------------------------------------------------
+
+
+async def _agent(name: str, lifeline: Connection, beats: Connection, order: Order) -> int:
+    settings, data = order.settings, DataDir(order.settings.data_dir)
+    probe = wiring.chaos_probe(settings, data, name)
+    epoch, status = 0, "starting"
+    host: Host | None = None
+
+    def beat() -> Beat:
+        task = host.working_on if host is not None and host.busy else ""
+        return Beat(process=name, pid=os.getpid(), epoch=epoch, status=status, task=task)
+
+    Heart(lifeline, beats, settings.heartbeat_s, beat).start()
+    stopping = _on_signal()
+    store = wiring.event_store(data, probe)
+    try:
+        claimed = await claim(store, name, order)
+        epoch = claimed.state.epoch
+        bus = wiring.channel(settings, order.kafka, name)
+        host = Host(name, epoch, store, bus, wiring.relay(name, store, bus), codec.encode, wall_clock_ms)
+        opened = await host.start(_behaviour(host, settings, data, probe, order))
+        held = await _append(store, name, claimed, agents.ready(claimed.state, opened, wall_clock_ms()))
+        status = "ready"
+        log.info("epoch %d ready, %d open streams", held.state.epoch, opened)
+        await _until(stopping, host.failed)
+        status = "stopping"
+        await host.stop()
+        await _append(store, name, held, agents.stop(held.state, wall_clock_ms()))
+    except (Fenced, StaleEpoch) as error:
+        log.warning("stopping: %s", error)
+        return FENCED_EXIT
+    finally:
+        await store.close()
+    return 0
+
+
+def _behaviour(host: Host, settings: Settings, data: DataDir, probe: Probe, order: Order) -> Lead | Worker:
+    role = agent_id(host.agent).role
+    if role == Role.LEAD:
+        return Lead(host)
+    return Worker(host, wiring.skills(role, order.modules), wiring.effects(settings, data), probe)
+
+
+async def claim(store: EventStore, name: str, order: Order) -> Held:
+    """Append the claim of the next epoch: the first act of every owner.
+
+    Raises:
+        Fenced: another process claimed at the same moment and won.
+    """
+    stream = agent_stream(name)
+    held = await load(store, stream)
+    event = agents.claim(
+        held.state,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        detected_by=order.detected_by,
+        detected_ms=order.detected_ms,
+        last_sign_ms=order.last_sign_ms,
+        now_ms=wall_clock_ms(),
+    )
+    part = StreamAppend(stream, held.version, [event])
+    try:
+        await store.append(Append(name, event.epoch, [part], claim=True))
+    except VersionConflict as error:
+        raise Fenced(f"{name}: another process claimed epoch {event.epoch} first") from error
+    return Held(agents.evolve(held.state, event), held.version + 1)
+
+
+async def _append(store: EventStore, name: str, held: Held, decision: Decision) -> Held:
+    if not decision.events:
+        return held
+    await store.append(Append(name, held.state.epoch, [StreamAppend(agent_stream(name), held.version, decision.events)]))
+    return Held(agents.KIND.fold(decision.events, held.state), held.version + len(decision.events))
+
+
+# --- the projector --------------------------------------------------------------------------------------------------------------------
+
+
+async def _projector(name: str, lifeline: Connection, beats: Connection, order: Order) -> int:
+    from projections.database import open_engine
+    from projections.projector import Projector
+    from projections.schema import create_schema
+
+    Heart(lifeline, beats, order.settings.heartbeat_s, lambda: Beat(process=name, pid=os.getpid(), status="ready")).start()
+    data = DataDir(order.settings.data_dir)
+    stopping = _on_signal()
+    store = wiring.event_store(data)
+    engine = open_engine(wiring.read_models_url(data))
+    try:
+        await create_schema(engine)
+        projector = Projector(engine, store)
+        await projector.run(stopping)
+        while await projector.project_once():
+            pass  # what was appended until the stop is projected before it
+    finally:
+        await engine.dispose()
+        await store.close()
+    return 0
+
+
+# --- helpers --------------------------------------------------------------------------------------------------------------------------
+
+
+def _on_signal() -> asyncio.Event:
+    """An event that SIGTERM sets."""
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    return stopping
+
+
+async def _until(stopping: asyncio.Event, failed: asyncio.Future[None]) -> None:
+    """Wait for the stop, or raise what made the host fail."""
+    waiter = asyncio.get_running_loop().create_task(stopping.wait())
+    ends: set[asyncio.Future[Any]] = {waiter, failed}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failed.result()
+    finally:
+        waiter.cancel()

@@ -1,0 +1,178 @@
+"""Child processes: started from a fork server that has everything imported, watched by pidfd, ended by signal.
+
+Rules:
+- The supervisor, which hosts the embedded broker's threads, never forks: a small server process does, and each child is its copy.
+- Nobody is orphaned. The kernel kills a child when the fork server dies (PR_SET_PDEATHSIG), the fork server ends when the supervisor
+  dies (its pipe closes), and a child's heartbeat thread exits when its own pipe to the supervisor closes.
+- Whether a child is dead is asked of its pidfd, never of multiprocessing: without its server, that calls living children dead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+PRELOAD = [
+    "runtime.child",
+    "runtime.cli",
+    "faststream.kafka",
+    "aiokafka",
+    "httpx",
+    "jsonschema_rs",
+    "sqlalchemy.ext.asyncio",
+    "aiosqlite",
+]
+_PR_SET_PDEATHSIG = 1
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """A heartbeat: who is alive and what it has in hand. Not an event; later it is evidence for reconstruction."""
+
+    process: str
+    pid: int
+    epoch: int = 0
+    status: str = ""
+    task: str = ""
+    note: str = ""
+
+
+# --- in the supervisor ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Child:
+    """A started process as the supervisor sees it. `last_sign` is its last sign of life (monotonic seconds)."""
+
+    name: str
+    pid: int
+    pidfd: int
+    beats: Connection
+    lifeline: Connection
+    process: Any
+    started_at: float
+    last_sign: float
+    beaten: bool = False
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal to exactly this process; nothing if it is gone."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            return
+
+    def dead(self) -> bool:
+        return bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def release(self) -> None:
+        """Let go of the descriptors of a dead child."""
+        self.beats.close()
+        self.lifeline.close()
+        os.close(self.pidfd)
+
+    def read_beats(self) -> list[Beat]:
+        """The heartbeats that have come, without waiting."""
+        beats = []
+        try:
+            while self.beats.poll():
+                beats.append(msgspec.json.decode(self.beats.recv_bytes(), type=Beat))
+        except (EOFError, OSError):
+            return beats
+        if beats:
+            self.last_sign, self.beaten = time.monotonic(), True
+        return beats
+
+
+class ForkServer:
+    """Starts children. `start` may be called from a thread: the first call starts the server, which takes its imports' time."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+        self._lock = threading.Lock()
+
+    def pid(self) -> int | None:
+        """The server's process id, once it runs."""
+        return forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined,no-any-return]  # the only way to know it
+
+    def ensure_running(self) -> None:
+        with self._lock:
+            forkserver.ensure_running()
+
+    def start(self, name: str, main: Callable[..., None], *arguments: Any) -> Child:
+        """Start a process that runs `main(name, lifeline, beats, *arguments)`."""
+        beats, beats_there = self._context.Pipe(duplex=False)
+        lifeline_there, lifeline = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_enter, args=(main, name, lifeline_there, beats_there, *arguments), name=name, daemon=True)
+        with self._lock:
+            process.start()
+        beats_there.close()
+        lifeline_there.close()
+        pid = process.pid
+        assert pid is not None
+        now = time.monotonic()
+        return Child(name, pid, os.pidfd_open(pid), beats, lifeline, process, now, now)
+
+
+# --- in the child -------------------------------------------------------------------------------------------------------------------
+
+
+def _enter(main: Callable[..., None], name: str, lifeline: Connection, beats: Connection, *arguments: Any) -> None:
+    die_with_parent()
+    _leave_the_server_alone()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group: the supervisor decides what it means
+    main(name, lifeline, beats, *arguments)
+
+
+def _leave_the_server_alone() -> None:
+    """Close the child's copy of the pipe that keeps the fork server alive: only the supervisor may, or a frozen child would."""
+    server: Any = forkserver._forkserver  # multiprocessing has no other way
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere the lifeline alone does it)."""
+    if sys.platform.startswith("linux"):
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+class Heart(threading.Thread):
+    """Beats from a thread of its own, so that a long computation is no silence; ends the process when the supervisor is gone."""
+
+    def __init__(self, lifeline: Connection, beats: Connection, every_s: float, state: Callable[[], Beat]) -> None:
+        super().__init__(name="heart", daemon=True)
+        self._lifeline = lifeline
+        self._beats = beats
+        self._every_s = every_s
+        self._state = state
+        self._parent = os.getppid()
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._beats.send_bytes(msgspec.json.encode(self._state()))
+                orphaned = bool(wait([self._lifeline], timeout=self._every_s))
+            except OSError:
+                orphaned = True
+            if orphaned or os.getppid() != self._parent:
+                os._exit(1)  # the supervisor is gone: what is committed is safe, and nobody is left to work for

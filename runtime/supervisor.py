@@ -1,0 +1,237 @@
+"""The supervisor: starts the processes of a swarm, watches them, and replaces what dies or falls silent.
+
+It owns no stream. It hosts the embedded broker, relays the messages of CLI and API, and holds the data dir, so that there is one of it.
+A child is ended by its pidfd before another is started in its place; who is started claims for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.embedded import EmbeddedKafka
+from broker.relay import Relay
+from broker.topics import needed
+from chaos import crash
+from domain.ports.clock import wall_clock_ms
+from domain.role import CLIENT
+from runtime import wiring
+from runtime.child import Order, agent_main, projector_main
+from runtime.datadir import DataDir
+from runtime.presence import PresenceBoard
+from runtime.processes import Child, ForkServer
+from runtime.settings import Settings
+from store.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+PROJECTOR = "projector"
+LOOK_EVERY_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+SETTLED_S = 10.0
+"""A process that lives this long has settled: its next death is answered at once."""
+MAX_FAILED_STARTS = 8
+
+
+class SwarmFailed(Exception):
+    """A process cannot be kept alive; the message names its log."""
+
+
+@dataclass(slots=True)
+class _Post:
+    """A place that must be filled: what runs there now, and how its starts went."""
+
+    name: str
+    child: Child | None = None
+    deaths: int = 0
+    killed_for: str = ""
+    silent_since: float | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Supervisor:
+    """Runs a swarm. `agents` are the names to fill; `modules` further skill modules; `tell` is called with news for the user."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: DataDir,
+        store: SqliteStore,
+        agents: Sequence[str],
+        modules: Sequence[str] = (),
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._settings = settings
+        self._data = data
+        self._store = store
+        self._modules = tuple(modules)
+        self._tell = tell
+        self._posts = {name: _Post(name) for name in (PROJECTOR, *agents)}
+        self._server = ForkServer()
+        self._embedded: EmbeddedKafka | None = None
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._presence = PresenceBoard(wiring.read_models_url(data))
+        self._plan = crash.read_plan(Path(settings.chaos_plan)) if settings.chaos_plan else ()
+        self.kafka = settings.kafka
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # --- life -----------------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the broker where it is embedded, the fork server, and every process."""
+        if not self.kafka:
+            agents = [name for name in self._posts if name != PROJECTOR]
+            self._embedded = EmbeddedKafka(needed([*agents, CLIENT]))
+            self.kafka = self._embedded.bootstrap
+        await asyncio.to_thread(self._server.ensure_running)
+        await asyncio.gather(*(self._fill(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values()))
+        self._channel = wiring.channel(self._settings, self.kafka, CLIENT)
+        await self._channel.start(None)
+        self.outbox: Relay = wiring.relay(CLIENT, self._store, self._channel)
+        await self.outbox.publish_all()
+        self._tasks = [asyncio.create_task(self._look_after()), asyncio.create_task(self.outbox.run())]
+
+    async def stop(self) -> None:
+        """Stop in order: agents first, so that the projector sees all; then what hosts them. Kills what does not obey."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        agents = [post for post in self._posts.values() if post.name != PROJECTOR]
+        await self._end([post.child for post in agents if post.child is not None])
+        projector = self._posts[PROJECTOR].child
+        if projector is not None:
+            await self._end([projector])
+        if hasattr(self, "_channel"):
+            await self._channel.stop()
+        await self._presence.close()
+        if self._embedded is not None:
+            self._embedded.stop()
+
+    async def _end(self, children: Sequence[Child]) -> None:
+        for child in children:
+            child.kill(signal.SIGCONT)
+            child.kill(signal.SIGTERM)
+        until = time.monotonic() + self._settings.stop_timeout_s
+        while any(not child.dead() for child in children) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        for child in children:
+            if not child.dead():
+                log.warning("%s did not stop within %s s and is killed", child.name, self._settings.stop_timeout_s)
+                child.kill()
+
+    # --- children -------------------------------------------------------------------------------------------------------------------
+
+    def pid_of(self, name: str) -> int | None:
+        """The process that fills a place now."""
+        child = self._posts[name].child
+        return child.pid if child is not None and not child.dead() else None
+
+    @property
+    def server_pid(self) -> int | None:
+        return self._server.pid()
+
+    async def _fill(self, post: _Post, order: Order) -> None:
+        main = projector_main if post.name == PROJECTOR else agent_main
+        child = await asyncio.to_thread(self._server.start, post.name, main, order)
+        if self._stopping:
+            child.kill()
+            return
+        post.child, post.killed_for, post.silent_since = child, "", None
+        loop = asyncio.get_running_loop()
+        loop.add_reader(child.pidfd, self._died, post, child)
+        loop.add_reader(child.beats.fileno(), self._beaten, post, child)
+
+    def _beaten(self, post: _Post, child: Child) -> None:
+        beats = child.read_beats()
+        if not beats:
+            asyncio.get_running_loop().remove_reader(child.beats.fileno())  # closed: the pidfd will say the rest
+            return
+        self._presence.beaten(beats[-1])
+
+    def _died(self, post: _Post, child: Child) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(child.pidfd)
+        loop.remove_reader(child.beats.fileno())
+        noticed = time.monotonic()
+        silent = post.killed_for == "silence"
+        last_sign = child.last_sign if silent else noticed
+        child.release()
+        post.child = None
+        if self._stopping:
+            return
+        post.deaths = post.deaths + 1 if noticed - child.started_at < SETTLED_S else 1
+        if post.deaths > MAX_FAILED_STARTS:
+            self._give_up(post)
+            return
+        order = Order(
+            self._settings,
+            self.kafka,
+            detected_by="silence" if silent else "exit",
+            detected_ms=round((noticed - last_sign) * 1000, 3),
+            last_sign_ms=wall_clock_ms() - round((noticed - last_sign) * 1000),
+            modules=self._modules,
+        )
+        self._tell(f"{post.name} (process {child.pid}) {'fell silent and was killed' if silent else 'died'}; starting another")
+        task = loop.create_task(self._replace(post, order))
+        post.tasks.add(task)
+        task.add_done_callback(post.tasks.discard)
+
+    async def _replace(self, post: _Post, order: Order) -> None:
+        if post.deaths > 1:
+            await asyncio.sleep(min(self._settings.restart_backoff_s * 2 ** (post.deaths - 2), LONGEST_BACKOFF_S))
+        try:
+            await self._fill(post, order)
+        except (OSError, EOFError) as error:
+            log.warning("%s could not be started (%s); trying again", post.name, error)
+            post.deaths += 1
+            if post.deaths > MAX_FAILED_STARTS:
+                self._give_up(post)
+                return
+            await self._replace(post, order)
+
+    def _give_up(self, post: _Post) -> None:
+        if not self.failed.done():
+            path = self._data.logs / f"{post.name.replace('/', '.')}.log"
+            self.failed.set_exception(SwarmFailed(f"{post.name} died {post.deaths} times in a row; its log says why: {path}"))
+
+    async def _look_after(self) -> None:
+        """Kill what is silent, show who is there, and inject what a chaos plan says."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            own_pause = now - before - LOOK_EVERY_S
+            before = now
+            for post in self._posts.values():
+                child = post.child
+                if child is None:
+                    continue
+                child.last_sign += own_pause if own_pause > 1.0 else 0.0  # it was this process that slept
+                limit = self._settings.silence_s if child.beaten else self._settings.start_timeout_s
+                if now - child.last_sign > limit and not post.killed_for:
+                    post.killed_for = "silence"
+                    child.kill()
+            await self._presence.flush()
+
+    async def inject(self, position: int) -> None:
+        """Do what the chaos plan says for this position of the log."""
+        for fault in crash.due(self._plan, position, self._data.chaos) if self._plan else ():
+            pid = self._target(fault.process)
+            if pid is not None and crash.inject(fault, pid, self._data.chaos):
+                self._tell(f"chaos: SIG{fault.signal} to {fault.process} (process {pid}) at position {position}")
+
+    def _target(self, process: str) -> int | None:
+        if process == "fork-server":
+            return self.server_pid
+        if process == "supervisor":
+            import os
+
+            return os.getpid()
+        return self.pid_of(process) if process in self._posts else None

@@ -1,0 +1,71 @@
+"""Wiring: settings become parts. Nothing happens at import, and no other room knows which adapter it talks to."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import domain.all_streams  # noqa: F401 every kind of stream must be known before anything is read
+from agents.skill import Skill
+from broker.channel import KafkaChannel
+from broker.relay import Relay
+from domain.ports.effects import EffectAdapter
+from domain.ports.probe import Probe, nobody
+from domain.ports.store import EventStore
+from runtime.datadir import DataDir
+from runtime.effects.gateway import Gateway
+from runtime.effects.spool import Spool
+from runtime.settings import Settings
+from store.sqlite import SqliteStore
+
+SKILL_MODULES = (
+    "agents.roles.product_listing",
+    "agents.roles.pricing_optimizer",
+    "agents.roles.inventory_sync",
+    "agents.roles.marketing_outreach",
+    "agents.roles.feedback_listener",
+    "agents.roles.analytics_reporter",
+)
+"""Each offers `SKILLS`, the skills of one role. Plugins name further modules of this shape."""
+
+
+def event_store(data: DataDir, probe: Probe = nobody) -> SqliteStore:
+    return SqliteStore(data.events, probe)
+
+
+def read_models_url(data: DataDir) -> str:
+    return f"sqlite+aiosqlite:///{data.read_models}"
+
+
+def effects(settings: Settings, data: DataDir) -> EffectAdapter:
+    if settings.effects_url:
+        return Gateway(settings.effects_url, settings.effect_timeout_s)
+    return Spool(data.effects)
+
+
+def channel(settings: Settings, kafka: str, agent: str) -> KafkaChannel:
+    return KafkaChannel(kafka, agent, settings.hmac_bytes)
+
+
+def skills(role: str, modules: Sequence[str] = ()) -> Mapping[str, Skill]:
+    """The skills of a role, by task type."""
+    found: dict[str, Skill] = {}
+    for name in (*SKILL_MODULES, *modules):
+        for skill in importlib.import_module(name).SKILLS:
+            if skill.role == role:
+                found[skill.task_type] = skill
+    return found
+
+
+def relay(agent: str, store: EventStore, bus: KafkaChannel) -> Relay:
+    return Relay(agent, store, bus)
+
+
+def chaos_probe(settings: Settings, data: DataDir, process: str) -> Probe:
+    if settings.chaos_plan is None:
+        return nobody
+    from chaos import crash
+
+    return crash.probe(crash.read_plan(Path(settings.chaos_plan)), process, data.chaos)
+

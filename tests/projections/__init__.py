@@ -1,0 +1,1 @@
+"""Read models: built from events that the domain's own decisions gave."""

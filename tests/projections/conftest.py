@@ -1,0 +1,27 @@
+"""Read databases for these tests: each a SQLite file of its own, gone with the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from projections.database import open_engine
+from projections.schema import create_schema
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Where the read database of the test lies."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'read.db'}"
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """A read database with empty tables, impatient with locks."""
+    opened = open_engine(url, busy_timeout_ms=20)
+    await create_schema(opened)
+    yield opened
+    await opened.dispose()
