@@ -249,8 +249,8 @@ class Host:
             Fenced: this process no longer owns the agent and must stop.
             TooManyConflicts: refused `MAX_TRIES` times.
         """
-        for _ in range(MAX_TRIES):
-            unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms())
+        for attempt in range(MAX_TRIES):
+            unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms(), hopeful=attempt == 0)
             await self._patiently(lambda unit=unit: build(unit))  # type: ignore[misc]
             request = unit.request()
             if not request.streams and not request.received:

@@ -74,7 +74,7 @@ class Lead:
                 raise Refusal(f"{task.task_id} was never requested") from error
         elif task.task_type in GRAPHS:
             try:
-                decision = workflow.start(await unit.state(task.task_id), task, sender, unit.now_ms)
+                decision = workflow.start(await unit.state(task.task_id, new=True), task, sender, unit.now_ms)
             except workflow.UnknownGraph as error:
                 raise Refusal(str(error)) from error
             await self._record(task.task_id, decision, unit)

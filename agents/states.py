@@ -41,6 +41,14 @@ class States:
             self._held.move_to_end(stream)
         return held
 
+    async def get_or_assume_new(self, stream: str) -> Held:
+        """Like `get`, but a stream that this process has not met is taken to have no events, without a look.
+
+        Safe where events are appended at the version assumed: if the stream does exist, the append is refused and `get` looks.
+        """
+        held = self._held.get(stream)
+        return Held(kind_of(stream).initial, 0) if held is None else held
+
     def put(self, stream: str, held: Held) -> None:
         self._held[stream] = held
         if len(self._held) > self._capacity:

@@ -20,13 +20,19 @@ Encode = Callable[[Message], bytes]
 
 
 class Unit:
-    """Collects the decisions of one append. `now_ms` is the time of all of them."""
+    """Collects the decisions of one append. `now_ms` is the time of all of them.
 
-    def __init__(self, agent: str, epoch: int | None, states: States, encode: Encode, now_ms: int) -> None:
+    With `hopeful`, a stream said to be new is not looked up: the append at version 0 will tell. A second try must look.
+    """
+
+    def __init__(
+        self, agent: str, epoch: int | None, states: States, encode: Encode, now_ms: int, *, hopeful: bool = False
+    ) -> None:
         self.agent = agent
         self.epoch = epoch
         self.now_ms = now_ms
         self._states = states
+        self._hopeful = hopeful
         self._encode = encode
         self._before: dict[str, Held] = {}
         self._after: dict[str, Held] = {}
@@ -37,11 +43,16 @@ class Unit:
         self._callbacks: list[Callable[[], None]] = []
         self._cause: str | None = None
 
-    async def state(self, stream: str) -> Any:
-        """The state of a stream, with what this unit has already decided about it."""
+    async def state(self, stream: str, *, new: bool = False) -> Any:
+        """The state of a stream, with what this unit has already decided about it. `new`: it will hardly exist yet.
+
+        Who says `new` must record events of the stream whenever it finds it so, or a wrong guess would go unnoticed.
+        """
         held = self._after.get(stream)
         if held is None:
-            held = self._before[stream] = self._after[stream] = await self._states.get(stream)
+            states = self._states
+            held = await (states.get_or_assume_new(stream) if new and self._hopeful else states.get(stream))
+            self._before[stream] = self._after[stream] = held
         return held.state
 
     def answers(self, received: Received, message_id: str) -> None:
@@ -49,8 +60,8 @@ class Unit:
         self._received.append(received)
         self._cause = message_id
 
-    async def record(self, stream: str, decision: Decision | Sequence[Event]) -> None:
-        """Take a decision about a stream into the unit."""
+    async def record(self, stream: str, decision: Decision | Sequence[Event], *, new: bool = False) -> None:
+        """Take a decision about a stream into the unit. `new` as for `state`."""
         if isinstance(decision, Decision):
             events = decision.events
             self._contents += decision.contents
@@ -58,7 +69,7 @@ class Unit:
             events = decision
         if not events:
             return
-        state = await self.state(stream)
+        state = await self.state(stream, new=new)
         version = self._after[stream].version
         kind = kind_of(stream)
         for event in events:

@@ -82,7 +82,7 @@ class Worker:
         craft = self._crafts.get(task.task_type)
         if craft is None:
             raise Refusal(f"{self._host.agent} has no skill for {task.task_type!r}")
-        state: tasks.TaskState = await unit.state(task.task_id)
+        state: tasks.TaskState = await unit.state(task.task_id, new=True)
         if not tasks.accepts(state):
             return
         deadline_ms = from_rfc3339(header.deadline) if header.deadline else None
@@ -149,7 +149,7 @@ class Worker:
             return  # cancelled meanwhile: nothing of the outcome is kept
         await unit.record(stream, Decision(decision.events, outcome.contents))
         for trade_stream, events in outcome.trade.items():
-            await unit.record(trade_stream, events)
+            await unit.record(trade_stream, events, new=True)
 
     async def perform_effects(self, task: Task, intents: Sequence[Intent], receipts: dict[str, str]) -> None:
         """Have every effect done that has no receipt yet, in order. Receipts are collected as they come, so that a try that

@@ -24,7 +24,9 @@ class EmbeddedKafka:
     def __init__(self, topics: Mapping[str, int]) -> None:
         self._lib = _load()
         error = ctypes.create_string_buffer(512)
-        self._client = self._lib.rd_kafka_new(_PRODUCER, self._lib.rd_kafka_conf_new(), error, 512)
+        config = self._lib.rd_kafka_conf_new()
+        self._lib.rd_kafka_conf_set(config, b"log_level", b"0", error, 512)  # it would warn on stderr that it has no servers to connect to
+        self._client = self._lib.rd_kafka_new(_PRODUCER, config, error, 512)
         if not self._client:
             raise EmbeddedKafkaUnavailable(error.value.decode())
         self._cluster = self._lib.rd_kafka_mock_cluster_new(self._client, 1)
@@ -53,6 +55,7 @@ def _load() -> ctypes.CDLL:
     pointer, text = ctypes.c_void_p, ctypes.c_char_p
     for name, result, arguments in (
         ("rd_kafka_conf_new", pointer, []),
+        ("rd_kafka_conf_set", ctypes.c_int, [pointer, text, text, text, ctypes.c_size_t]),
         ("rd_kafka_new", pointer, [ctypes.c_int, pointer, text, ctypes.c_size_t]),
         ("rd_kafka_destroy", None, [pointer]),
         ("rd_kafka_mock_cluster_new", pointer, [pointer, ctypes.c_int]),

@@ -6,15 +6,17 @@ tells, so the same event is always the same message, however often it is sent. T
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 PROTOCOL_VERSION = "1.0"
-_NAMESPACE = uuid.UUID("6f1d0a3e-5b0e-5d2c-9d55-6a1f3f0e7b10")
+_NAMESPACE = uuid.UUID("6f1d0a3e-5b0e-5d2c-9d55-6a1f3f0e7b10").bytes
 
 
 class MessageType(StrEnum):
@@ -137,8 +139,15 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def message_id(stream: str, version: int, index: int) -> str:
-    """The id of the message with this index among those that one event is told in (RFC 9562, UUID version 5)."""
-    return str(uuid.uuid5(_NAMESPACE, f"{stream}\x1f{version}\x1f{index}"))
+    """The id of the message with this index among those that one event is told in (RFC 9562, UUID version 5).
+
+    Written out, since `uuid.uuid5` costs five times as much and every message needs one.
+    """
+    hashed = bytearray(hashlib.sha1(_NAMESPACE + f"{stream}\x1f{version}\x1f{index}".encode(), usedforsecurity=False).digest()[:16])
+    hashed[6] = hashed[6] & 0x0F | 0x50
+    hashed[8] = hashed[8] & 0x3F | 0x80
+    text = hashed.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def envelope(tell: Tell, *, sender: str, stream: str, version: int, index: int, at_ms: int, causation_id: str | None) -> Message:
@@ -162,7 +171,13 @@ def envelope(tell: Tell, *, sender: str, stream: str, version: int, index: int, 
 
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since the epoch as an RFC 3339 date-time in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(at_s: int) -> str:
+    # Messages of one moment share their second: formatting it once is most of the work.
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def from_rfc3339(text: str) -> int:

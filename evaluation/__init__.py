@@ -1,1 +1,1 @@
-"""How good it is: workloads, metrics, checkers, benchmarks."""
+"""How good it is: benchmarks, each printing one JSON document."""

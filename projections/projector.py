@@ -123,7 +123,7 @@ class Projector:
         while not stop.is_set():
             try:
                 limit_s = 0.0 if await self.project_once() else longest
-            except (DBAPIError, StoreUnavailable) as error:
+            except (DBAPIError, StoreUnavailable, ConnectionError) as error:
                 if isinstance(error, DBAPIError) and not is_passing(error):
                     raise
                 logger.warning("the read models wait: %s", getattr(error, "orig", None) or error)

@@ -68,19 +68,23 @@ class Child:
     started_at: float
     last_sign: float
     beaten: bool = False
+    released: bool = False
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to exactly this process; nothing if it is gone."""
+        if self.released:
+            return
         try:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             return
 
     def dead(self) -> bool:
-        return bool(select.select([self.pidfd], [], [], 0)[0])
+        return self.released or bool(select.select([self.pidfd], [], [], 0)[0])
 
     def release(self) -> None:
         """Let go of the descriptors of a dead child."""
+        self.released = True
         self.beats.close()
         self.lifeline.close()
         os.close(self.pidfd)

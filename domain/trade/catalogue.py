@@ -58,8 +58,19 @@ class Review(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
 
 
+class Dossier(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One product with all that the vendor's files say of it: the content document that a product's workflow starts from.
+
+    `levels` are pieces in stock by variant key; None where no stock file was given.
+    """
+
+    product: Product
+    levels: dict[str, int] | None = None
+    reviews: tuple[Review, ...] = ()
+
+
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One thing wrong with an input file: the line where the row starts (0: the file as a whole), the column ("" for none), and why."""
+    """One thing wrong with an input file: the line where the row starts (0: the whole file), the column ("" for none), why."""
 
     line: int
     column: str

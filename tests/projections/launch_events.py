@@ -15,7 +15,7 @@ from domain.decision import Decision, digest
 from domain.event import Event, encode
 from domain.message import Failure, Header, MessageType, Task, envelope
 from domain.ports.store import Recorded, Stored
-from domain.role import CLIENT, Role, shard_of
+from domain.role import CLIENT, Role
 from domain.trade.price import Set
 
 NOON_MS = 1_795_262_400_000

@@ -13,7 +13,9 @@ from projections import presence
 from projections.database import open_engine
 from projections.presence import Presence, PresenceWriter
 
-BEAT = Presence(agent="lead/0", pid=7, epoch=1, status="working", last_heartbeat_at=5, task_id="task-a-1-0-X", step="think", note="why")
+BEAT = Presence(
+    agent="lead/0", pid=7, epoch=1, status="working", last_heartbeat_at=5, task_id="task-a-1-0-X", step="think", note="why"
+)
 
 
 @pytest.fixture

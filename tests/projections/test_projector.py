@@ -89,7 +89,12 @@ async def test_rows_say_what_the_domains_fold_says(engine: AsyncEngine) -> None:
     await Projector(engine, log).catch_up()
     (run_row,) = await rows(engine, "runs")
     run = played.state(played.run_id)
-    assert (run_row["status"], run_row["started"], run_row["ended"], run_row["failed"]) == (run.status, run.started, run.ended, run.failed)
+    assert (run_row["status"], run_row["started"], run_row["ended"], run_row["failed"]) == (
+        run.status,
+        run.started,
+        run.ended,
+        run.failed,
+    )
     for row in await rows(engine, "workflows"):
         flow = played.state(row["workflow_id"])
         assert (row["status"], row["result"], row["graph"]) == (flow.status, flow.result, flow.start.graph)
@@ -174,7 +179,9 @@ async def test_runs_in_one_log_stay_apart(engine: AsyncEngine) -> None:
     await Projector(engine, log).catch_up()
     before = {row["run_id"]: row for row in await rows(engine, "runs")}
     second = Launch(log, 3, seed=1, ordinal=2)
-    second.versions = {name: version for name, version in first.versions.items() if name.startswith(("agent-", "price-", "deadletter-"))}
+    second.versions = {
+        name: version for name, version in first.versions.items() if name.startswith(("agent-", "price-", "deadletter-"))
+    }
     second.states = {name: first.states[name] for name in second.versions}
     second.play()
     await Projector(engine, log).catch_up()

@@ -63,7 +63,7 @@ async def test_workflows(engine: AsyncEngine, played: Launch) -> None:
     assert (whole.steps, whole.steps_done) == (6, 6)
     shown = await queries.workflow(engine, whole.workflow_id)
     assert shown is not None
-    assert [step.task_type for step in shown.steps][0] == "CREATE_LISTING"
+    assert shown.steps[0].task_type == "CREATE_LISTING"
     assert all(step.work == "completed" and step.assigned_at and step.started_at and step.ended_at for step in shown.steps)
     assert await queries.workflow(engine, "workflow-none") is None
 
@@ -74,8 +74,7 @@ async def test_messages_of_a_workflow_tell_its_story(engine: AsyncEngine, played
     told = await queries.messages(engine, done.workflow_id)
     assert (told[0].type, told[0].sender, told[0].receiver) == ("TASK_ASSIGN", "lead/0", done.lead)
     assert (told[-1].type, told[-1].sender, told[-1].receiver) == ("TASK_COMPLETE", done.lead, "lead/0")
-    steps = done.steps
-    assert len(told) == 2 + 2 * steps
+    assert len(told) == 2 + 2 * done.steps
     assert await queries.messages(engine, "workflow-none") == []
 
 
@@ -84,7 +83,10 @@ async def test_agents_have_the_promised_keys(engine: AsyncEngine, played: Launch
     epoch = played.state("agent-pricing_optimizer/0").epoch
     task_id = "task-a-1-0-SET_PRICE"
     await _beat(
-        engine, Presence(agent="pricing_optimizer/0", pid=4242, epoch=epoch, status="working", last_heartbeat_at=NOON_MS, task_id=task_id)
+        engine,
+        Presence(
+            agent="pricing_optimizer/0", pid=4242, epoch=epoch, status="working", last_heartbeat_at=NOON_MS, task_id=task_id
+        ),
     )
     rows = {row.agent: row for row in await queries.agents(engine, supervised=True)}
     promised = ["agent", "role", "shard", "epoch", "pid", "status", "task_id", "last_heartbeat_at"]
@@ -98,7 +100,9 @@ async def test_agents_have_the_promised_keys(engine: AsyncEngine, played: Launch
 
 async def test_without_a_supervisor_all_are_stopped(engine: AsyncEngine, played: Launch) -> None:
     """A heartbeat of yesterday is no life."""
-    await _beat(engine, Presence(agent="lead/0", pid=1, epoch=9, status="working", last_heartbeat_at=NOON_MS, task_id="t", step="s"))
+    await _beat(
+        engine, Presence(agent="lead/0", pid=1, epoch=9, status="working", last_heartbeat_at=NOON_MS, task_id="t", step="s")
+    )
     rows = await queries.agents(engine, supervised=False)
     assert {row.status for row in rows} == {"stopped"}
     assert all(row.task_id is None and not row.step for row in rows)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from projections.database import reading
+from projections import presence
+from projections.database import reading, writing
 from projections.fold import CannotProject
 from projections.models import METADATA
-from projections.presence import Presence, PresenceWriter, read
+from projections.presence import Presence, read
 from projections.projector import Projector
 from projections.rebuild import rebuild, verify
 from projections.schema import SchemaMismatch, create_schema
@@ -66,15 +68,13 @@ async def test_a_rebuild_that_cannot_read_the_log_changes_nothing(engine: AsyncE
     assert await dump(engine) == before
 
 
-async def test_presence_is_outside_of_replay(engine: AsyncEngine, url: str) -> None:
+async def test_presence_is_outside_of_replay(engine: AsyncEngine) -> None:
     """A rebuild keeps it, a verification passes it by."""
     log, _ = launch(2, seed=2)
     await Projector(engine, log).catch_up()
     beat = Presence(agent="lead/0", pid=7, epoch=1, status="idle", last_heartbeat_at=5)
-    async with engine.begin() as connection:
-        from projections import presence
-
-        await connection.execute(presence.TABLE.insert().values(agent="lead/0", pid=7, epoch=1, status="idle", task_id="", step="", note="", last_heartbeat_at=5))
+    async with writing(engine) as connection:
+        await connection.execute(insert(presence.TABLE).values(msgspec.structs.asdict(beat)))
     await rebuild(engine, log)
     assert await read(engine) == [beat]
     assert not await verify(engine, log)
@@ -153,10 +153,3 @@ async def test_tables_of_another_version_are_refused_with_the_remedy_and_the_rem
     await rebuild(engine, log)
     await create_schema(engine)
     assert await dump(engine) == await projected(log)
-
-
-def test_the_writer_of_presence_needs_no_event_loop(url: str) -> None:
-    """It makes its own table where the projector has not been yet."""
-    writer = PresenceWriter(url)
-    assert writer.upsert([Presence(agent="lead/0", pid=7, epoch=1, status="idle", last_heartbeat_at=5)])
-    writer.close()

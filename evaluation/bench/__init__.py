@@ -1,0 +1,1 @@
+"""Benchmarks of what the design promises. Baselines are measured in the same run, since machines are noisy: trust ratios."""
