@@ -76,10 +76,11 @@ class Launch:
         self.states: dict[str, Any] = {}
         self.events: list[tuple[str, Event]] = []
         self.effects: list[tuple[str, Intent]] = []
+        self.tasks: dict[str, Task] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: Counter[str] = Counter()
         self.feed = read_catalogue(catalogue)
-        self._broken = broken
+        self.broken = broken
         self._chance = random.Random(chance)
         self._waiting: list[Task] = []
         self._stream = streams.run_stream("3f9a21c4", 1 + chance)
@@ -111,6 +112,15 @@ class Launch:
     def run(self) -> run.Run:
         return self._state(self._stream)  # type: ignore[no-any-return] # the stream's kind says it
 
+    def output(self, handle: str, step: str) -> dict[str, Any]:
+        """What a step of a product gave to those after it."""
+        index = next(item.index for item in self.manifest if item.handle == handle)
+        return self.outcomes[streams.task_stream(streams.workflow_stream(self._stream, index), step)].output
+
+    def document(self, handle: str, step: str) -> Any:
+        """The document of a step of a product."""
+        return msgspec.json.decode(self.contents[self.output(handle, step)["document"]])
+
     @property
     def files(self) -> dict[str, bytes]:
         """What the run gave to its vendor."""
@@ -132,13 +142,13 @@ class Launch:
     async def _step(self, task: Task) -> None:
         stream, name = streams.task_name(task.task_id)
         state: workflow.Workflow = self._state(stream)
-        if (state.start.key, name) in self._broken:
+        if (state.start.key, name) in self.broken:
             self._record(stream, workflow.fail_step(state, name, OUT_OF_LUCK, 1, self._now()))
             return
         began = time.perf_counter()
         outcome = await self.perform(task)
         self.seconds[name] += time.perf_counter() - began
-        self.outcomes[task.task_id] = outcome
+        self.tasks[task.task_id], self.outcomes[task.task_id] = task, outcome
         for trade_stream, events in outcome.trade.items():
             self._record(trade_stream, Decision(events, outcome.contents))
         self._record(stream, workflow.complete_step(state, name, outcome.output, 1, self._now()))
