@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from agents.states import States
 from agents.unit import Encode, Unit
@@ -32,7 +32,6 @@ MAILBOX_BATCH = 64
 MAX_IN_FLIGHT = 1024
 STORE_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
-T = TypeVar("T")
 Build = Callable[[Unit], Awaitable[None]]
 
 
@@ -243,53 +242,51 @@ class Host:
     # --- the append -----------------------------------------------------------------------------------------------------------------
 
     async def commit(self, build: Build) -> None:
-        """Decide and append until it is accepted.
+        """Decide and append until it is accepted. Waits for a store that is in trouble: an agent without its store can only wait.
 
         Raises:
             Fenced: this process no longer owns the agent and must stop.
             TooManyConflicts: refused `MAX_TRIES` times.
         """
-        for attempt in range(MAX_TRIES):
-            unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms(), hopeful=attempt == 0)
-            await self._patiently(lambda unit=unit: build(unit))  # type: ignore[misc]
-            request = unit.request()
-            if not request.streams and not request.received:
-                return
+        refused = waited = 0
+        while refused < MAX_TRIES:
+            unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms(), hopeful=refused == 0)
             try:
-                appended = await self._patiently(lambda request=request: self.store.append(request))  # type: ignore[misc]
+                await build(unit)
+                request = unit.request()
+                if not request.streams and not request.received:
+                    return
+                appended = await self.store.append(request)
             except VersionConflict:
                 unit.forget()
+                refused += 1
                 continue
             except AlreadyApplied as known:
                 unit.forget()
                 self._mark(known.received)
+                refused += 1
+                continue
+            except StoreUnavailable as error:
+                unit.forget()
+                if waited == 0:
+                    log.error("%s: the store is in trouble, waiting for it: %s", self.agent, error)
+                await asyncio.sleep(STORE_RETRY_S[min(waited, len(STORE_RETRY_S) - 1)])
+                waited += 1
                 continue
             except Fenced as error:
                 if not self.failed.done():
                     self.failed.set_exception(error)
                 raise
+            if waited:
+                log.warning("%s: the store is back", self.agent)
             self._mark(request.received)
             unit.committed()
-            parcels = [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]
-            self.outbox.publish(parcels)
+            if request.outgoing:
+                self.outbox.publish(
+                    [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]
+                )
             return
         raise TooManyConflicts(f"refused {MAX_TRIES} times")
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the store until it is there again: an agent without its store can only wait. Says so once."""
-        tries = 0
-        while True:
-            try:
-                result = await ask()
-            except StoreUnavailable as error:
-                if tries == 0:
-                    log.error("%s: the store is in trouble, waiting for it: %s", self.agent, error)
-                await asyncio.sleep(STORE_RETRY_S[min(tries, len(STORE_RETRY_S) - 1)])
-                tries += 1
-            else:
-                if tries:
-                    log.warning("%s: the store is back", self.agent)
-                return result
 
     def _mark(self, received: Sequence[Received]) -> None:
         for sender, number in received:

@@ -66,9 +66,8 @@ async def load(store: EventStore, stream: str, upto: int | None = None) -> Held:
         snapshot = await store.snapshot(stream, upto)
         if snapshot is not None:
             state, version = codec_of(type(kind.initial))[1](snapshot.state), snapshot.version
-    recorded = await store.read(stream, version, upto)
-    state = kind.fold((item.event for item in recorded), state)
-    return Held(state, recorded[-1].version if recorded else version)
+    events = await store.history(stream, version, upto)
+    return Held(kind.fold(events, state), version + len(events))
 
 
 _codecs: dict[type[Any], tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {}

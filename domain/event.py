@@ -9,7 +9,7 @@ Rules of this file, because stored events outlive code:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import msgspec
@@ -25,8 +25,11 @@ class CorruptEvent(Exception):
     """A stored event cannot be decoded into its class: the row was changed outside the store, or an upcaster is missing."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all events. `at_ms` is when it was decided: milliseconds since the epoch, UTC."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of all events. `at_ms` is when it was decided: milliseconds since the epoch, UTC.
+
+    Events hold values and no references back, so the garbage collector need not follow them (`gc=False`).
+    """
 
     TOPIC: ClassVar[str] = ""
     class_version: ClassVar[int] = 1
@@ -64,30 +67,39 @@ def decode(topic: str, state: bytes) -> Event:
         UnknownTopic: this code has no class for the topic.
         CorruptEvent: the bytes do not fit the class.
     """
-    return decoder(topic)(state)
+    try:
+        return decoder(topic)(state)
+    except msgspec.DecodeError as error:
+        raise CorruptEvent(f"{topic}: {error}") from error
+
+
+def decode_all(rows: Iterable[tuple[str, bytes]]) -> list[Event]:
+    """Many events at once, given as topic and bytes: the hot path of replay, so one dict look-up and one call an event.
+
+    Raises:
+        UnknownTopic, CorruptEvent: as for `decode`.
+    """
+    decoders = _decoders
+    events: list[Event] = []
+    add = events.append
+    try:
+        for topic, state in rows:
+            decode_one = decoders.get(topic)
+            add((decode_one or decoder(topic))(state))
+    except msgspec.DecodeError as error:
+        raise CorruptEvent(f"{topic}: {error}") from error
+    return events
 
 
 def decoder(topic: str) -> Callable[[bytes], Event]:
-    """The function that decodes events of one topic; loops over many events look it up once."""
+    """The function that decodes events of one topic; raises what msgspec raises on bytes that do not fit."""
     found = _decoders.get(topic)
     if found is None:
         cls = EVENTS.get(topic)
         if cls is None:
             raise UnknownTopic(f"no event class has the topic {topic!r}; was this data written by a newer version?")
-        found = _decoders[topic] = _plain(cls) if cls.class_version == 1 else _upcasting(cls)
+        found = _decoders[topic] = msgspec.json.Decoder(cls).decode if cls.class_version == 1 else _upcasting(cls)
     return found
-
-
-def _plain(cls: type[Event]) -> Callable[[bytes], Event]:
-    fast = msgspec.json.Decoder(cls).decode
-
-    def decode_plain(state: bytes) -> Event:
-        try:
-            return fast(state)
-        except msgspec.DecodeError as error:
-            raise CorruptEvent(f"{cls.TOPIC}: {error}") from error
-
-    return decode_plain
 
 
 def _upcasting(cls: type[Event]) -> Callable[[bytes], Event]:
@@ -99,7 +111,7 @@ def _upcasting(cls: type[Event]) -> Callable[[bytes], Event]:
                 getattr(cls, f"upcast_v{version}_v{version + 1}")(fields)
                 version += 1
             return msgspec.convert(fields, cls)
-        except (msgspec.DecodeError, AttributeError) as error:
+        except AttributeError as error:
             raise CorruptEvent(f"{cls.TOPIC}: {error}") from error
 
     return decode_upcasting

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from rpds import List
 
 from domain import streams
 from domain.decision import NOTHING, Decision, digest
 from domain.event import Event
 from domain.graph import TEMPLATES
 from domain.message import MessageType, Task, TaskAssign, Tell
+from domain.results import NONE, Results
 from domain.role import Role, shard_of
-
-if TYPE_CHECKING:
-    Results = List[tuple[int, str]]
-else:
-    Results = List  # the class cannot be subscripted at run time
 
 LEAD_0 = f"{Role.LEAD}/0"
 
@@ -116,20 +111,15 @@ RunEvent = Requested | WorkflowsStarted | WorkflowEnded | ClosingStarted | Compl
 # --- state ----------------------------------------------------------------------------------------------------------------
 
 
-class Run(msgspec.Struct, frozen=True):
-    """`started` and `ended` count products; bit i of `done` says that product i ended; `results` holds (index, digest) of each.
-
-    The list is persistent (a linked list that shares its tail): a run of ten thousand products folds ten thousand events, and
-    copying a dict at each would cost the square of that.
-    """
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """`started` and `ended` count products; `results` holds the digest of what each ended one gave."""
 
     status: Status = Status.UNKNOWN
     request: Requested | None = None
     started: int = 0
     ended: int = 0
     failed: int = 0
-    done: int = 0
-    results: Results = List()
+    results: Results = NONE
     outputs: dict[str, str] = {}
     reason: str = ""
 
@@ -141,14 +131,9 @@ class Run(msgspec.Struct, frozen=True):
 
 def evolve(run: Run, event: RunEvent) -> Run:
     match event:
-        case WorkflowEnded(index=index, completed=completed, result=result):
-            return replace(
-                run,
-                ended=run.ended + 1,
-                failed=run.failed + (not completed),
-                done=run.done | 1 << index,
-                results=run.results.push_front((index, result)),
-            )
+        case WorkflowEnded():  # nearly all events of a long run: attributes are read where they are used, which is the cheapest way
+            results = run.results.add(event.index, event.result)
+            return replace(run, ended=run.ended + 1, failed=run.failed + (not event.completed), results=results)
         case WorkflowsStarted(items=items):
             return replace(run, status=Status.RUNNING, started=run.started + len(items))
         case Requested():
@@ -186,7 +171,7 @@ def begin(run: Run, manifest: Sequence[Item], now_ms: int) -> Decision:
 
 def end_product(run: Run, manifest: Sequence[Item], index: int, completed: bool, result: str, now_ms: int) -> Decision:
     """A product's workflow ended: start the next one, or close the run after the last."""
-    if run.status is not Status.RUNNING or run.done >> index & 1:
+    if run.status is not Status.RUNNING or index in run.results:
         return NOTHING
     events: list[Event] = [WorkflowEnded(at_ms=now_ms, index=index, completed=completed, result=result)]
     after = evolve(run, events[0])  # type: ignore[arg-type]
@@ -199,7 +184,7 @@ def end_product(run: Run, manifest: Sequence[Item], index: int, completed: bool,
 
 
 def _close(run: Run, now_ms: int) -> Decision:
-    results = msgspec.json.encode([result for _, result in sorted(run.results)])
+    results = msgspec.json.encode(run.results.in_order())
     return Decision([ClosingStarted(at_ms=now_ms, results=digest(results))], [results])
 
 

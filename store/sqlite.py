@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from domain.event import decode, encode
+from domain.event import Event, decode, decode_all, encode
 from domain.marks import Marks
 from domain.ports.probe import Probe, nobody
 from domain.ports.store import (
@@ -74,6 +74,14 @@ class SqliteStore:
             (stream, after, 2**62 if upto is None else upto),
         )
         return [Recorded(position, stream, version, decode(topic, state)) for position, version, topic, state in rows]
+
+    async def history(self, stream: str, after: int = 0, upto: int | None = None) -> list[Event]:
+        rows = self._all(
+            "SELECT topic, state FROM stored_events "
+            "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? ORDER BY originator_version",
+            (stream, after, 2**62 if upto is None else upto),
+        )
+        return decode_all(rows)
 
     async def snapshot(self, stream: str, upto: int | None = None) -> Snapshot | None:
         rows = self._all(
@@ -151,12 +159,6 @@ class SqliteStore:
     async def close(self) -> None:
         self._writer.close()
         self._reader.close()
-
-    def fold_rows(self, stream: str) -> Iterable[tuple[str, bytes]]:
-        """Topics and bytes of a stream in order, for callers that decode by themselves."""
-        return self._reader.execute(
-            "SELECT topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version", (stream,)
-        )
 
     def _all(self, sql: str, parameters: Sequence[object]) -> list[Any]:
         try:

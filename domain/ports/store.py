@@ -151,6 +151,9 @@ class EventStore(Protocol):
     async def read(self, stream: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """The events of a stream with version in (after, upto]."""
 
+    async def history(self, stream: str, after: int = 0, upto: int | None = None) -> list[Event]:
+        """Like `read`, the events alone: what a fold needs, at a third of the cost. Versions follow without a hole."""
+
     async def snapshot(self, stream: str, upto: int | None = None) -> Snapshot | None:
         """The last snapshot of a stream at or below a version. Snapshots may vanish at any time."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +26,7 @@ from agents.roles import (
     product_listing,
 )
 from agents.skill import Intent, Outcome, Skill
+from agents.worker import effect_key
 from domain import run, streams, workflow
 from domain.decision import Decision, digest
 from domain.event import Event
@@ -75,10 +76,10 @@ class Launch:
         self.contents = Contents()
         self.states: dict[str, Any] = {}
         self.events: list[tuple[str, Event]] = []
-        self.effects: list[tuple[str, Intent]] = []
+        self.effects: dict[str, Intent] = {}
         self.tasks: dict[str, Task] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.feed = read_catalogue(catalogue)
         self.broken = broken
         self._chance = random.Random(chance)
@@ -160,7 +161,8 @@ class Launch:
         material = await skill.gather(task, self.contents.read)
         receipts = {}
         for intent in skill.intents(task, material):
-            self.effects.append((task.task_id, intent))
+            key = effect_key(task.task_id, intent)
+            assert self.effects.setdefault(key, intent) == intent, "a target that knows the key would see another effect"
             receipts[intent.name] = f"receipt {self._chance.random()}"
         outcome = skill.perform(task, material, receipts, self._now())
         OUTPUT[task.task_type](outcome.document, "output")
@@ -169,7 +171,7 @@ class Launch:
         assert msgspec.json.decode(self.contents[outcome.output["document"]]) == outcome.document
         return outcome
 
-    # --- what leads do ------------------------------------------------------------------------------------------------------------
+    # --- what leads do ----------------------------------------------------------------------------------------------------------
 
     def _record(self, stream: str, decision: Decision) -> None:
         for data in decision.contents:

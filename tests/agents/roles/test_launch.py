@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import json
@@ -16,7 +17,7 @@ from tests.agents.roles.driver import NOON_MS, Launch
 
 FAILED = "stoneware-mug"
 SOLD_OUT = "linen-shirt"
-BROKEN_ROW = "spoilt,Spoilt,,,,,,,,,,,,,,,,a lot,,,,,,,,,,,\n".encode()
+BROKEN_ROW = b"spoilt,Spoilt,,,,,,,,,,,,,,,,a lot,,,,,,,,,,,\n"
 
 
 def launch(chance: int = 0, *broken: tuple[str, str], catalogue: bytes = feeds.CATALOGUE) -> Launch:
@@ -31,8 +32,6 @@ def launch(chance: int = 0, *broken: tuple[str, str], catalogue: bytes = feeds.C
 @pytest.fixture(scope="module")
 def untouched() -> Launch:
     """A launch that tests only look at."""
-    import asyncio
-
     return asyncio.run(launch().play())
 
 
@@ -42,7 +41,7 @@ def row(played: Launch, handle: str) -> dict[str, Any]:
     return next(row for row in rows if row["handle"] == handle)
 
 
-# --- one result -------------------------------------------------------------------------------------------------------------------
+# --- one result -----------------------------------------------------------------------------------------------------------------
 
 
 async def test_files_do_not_depend_on_order_time_or_receipts(untouched: Launch) -> None:
@@ -51,8 +50,8 @@ async def test_files_do_not_depend_on_order_time_or_receipts(untouched: Launch) 
         other = await launch(chance).play()
         assert other.run.outputs == untouched.run.outputs
         assert other.files == untouched.files
-        assert sorted((intent.target, intent.payload) for _, intent in other.effects) == sorted(
-            (intent.target, intent.payload) for _, intent in untouched.effects
+        assert sorted((intent.target, intent.payload) for intent in other.effects.values()) == sorted(
+            (intent.target, intent.payload) for intent in untouched.effects.values()
         )
 
 
@@ -78,7 +77,7 @@ def test_nothing_that_differs_between_runs_is_in_a_document(untouched: Launch) -
         assert str(NOON_MS)[:5].encode() not in untouched.contents[name]
 
 
-# --- the catalogue ----------------------------------------------------------------------------------------------------------------
+# --- the catalogue --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_catalogue_can_be_imported_again_and_holds_what_was_decided(untouched: Launch) -> None:
@@ -141,7 +140,7 @@ async def test_a_run_in_which_everything_failed_still_closes() -> None:
     assert read_catalogue(played.files["products.csv"]) == read_catalogue(feeds.CATALOGUE)
 
 
-# --- posts and mails --------------------------------------------------------------------------------------------------------------
+# --- posts and mails ------------------------------------------------------------------------------------------------------------
 
 
 async def test_mails_name_only_what_can_be_sold() -> None:
@@ -161,7 +160,7 @@ async def test_mails_name_only_what_can_be_sold() -> None:
 
 def test_each_mail_is_one_effect_with_the_bytes_of_its_file(untouched: Launch) -> None:
     """What lies in the folder is what was sent."""
-    sent = {intent.name: intent for _, intent in untouched.effects if intent.kind == "mail"}
+    sent = {intent.name: intent for intent in untouched.effects.values() if intent.kind == "mail"}
     files = {path: data for path, data in untouched.files.items() if path.endswith(".eml")}
     assert {f"mails/{name.removeprefix('mail-')}.eml": intent.payload for name, intent in sent.items()} == files
     assert all(intent.media_type == "message/rfc822" for intent in sent.values())
@@ -170,7 +169,7 @@ def test_each_mail_is_one_effect_with_the_bytes_of_its_file(untouched: Launch) -
 
 def test_posts_are_one_order_a_product_and_none_for_what_is_sold_out(untouched: Launch) -> None:
     """The order is the step's document, and the calendar holds every post of every order."""
-    orders = [intent for _, intent in untouched.effects if intent.kind == "post"]
+    orders = [intent for intent in untouched.effects.values() if intent.kind == "post"]
     assert len(orders) == len(untouched.feed.products) - 1
     assert {(intent.name, intent.target, intent.media_type) for intent in orders} == {
         ("posts", "social-scheduler", "application/json")
@@ -193,7 +192,7 @@ async def test_posts_that_were_ordered_are_planned_even_if_the_product_failed_la
     assert sum(post["handle"] == FAILED for post in planned) == row(played, FAILED)["posts"] == 3
 
 
-# --- what is told to others ---------------------------------------------------------------------------------------------------------
+# --- what is told to others -----------------------------------------------------------------------------------------------------
 
 
 def test_the_streams_of_the_trade_say_what_the_documents_say(untouched: Launch) -> None:
