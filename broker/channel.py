@@ -3,10 +3,11 @@
 Traps that this file is built around (measured, see docs/decisions):
 - Partitions are assigned, not group-balanced: who owns a shard is decided by epochs. The group id only keeps offsets, as a hint where to
   start and so that Kafka's own tools show the lag.
-- The handler takes raw records: FastStream would decode a JSON body by itself.
+- The handler takes raw records: FastStream would decode a JSON body by itself. Decoder and handler are coroutine functions and types are
+  not applied, because FastStream runs plain functions and dependencies in threads, and a thread hop costs more than the message.
 - The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop. It is 1 ms while
   there is work and grows when there is none, so that an idle swarm costs next to nothing.
-- FastStream sleeps a whole batch timeout after an empty poll, although the poll itself has waited that long: see `_Patience`.
+- FastStream sleeps a whole batch timeout after an empty poll: see `_WaitingSubscriber`.
 - Messages of one commit leave in one Kafka batch, each with headers of its own, which FastStream's `publish_batch` does not offer: the
   batch is built on the aiokafka producer that FastStream owns.
 """
@@ -16,12 +17,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
-from faststream.kafka.annotations import KafkaMessage
+from faststream.kafka.message import FakeConsumer, KafkaMessage
+from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from broker import codec
 from broker.offsets import Offsets
@@ -36,13 +40,19 @@ IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.
 """After so many seconds without a message, wait so many milliseconds for one."""
 COMMIT_EVERY_S = 0.5
 MAX_RECORDS = 500
+POLL_MS = 10_000
+"""How long a poll without records waits inside the client before it begins again: no figure depends on it."""
 
 
-class _Patience(int):
-    """A batch timeout that FastStream waits for in the poll, and not a second time after it."""
+class _WaitingSubscriber(BatchSubscriber):
+    """A batch subscriber that waits for records once a round: FastStream's own sleeps the whole batch timeout again after an
+    empty poll, although the poll itself has waited that long."""
 
-    def __truediv__(self, other: float) -> float:
-        return 0.0
+    __slots__ = ()
+
+    async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+        records = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.max_records)
+        return tuple(chain.from_iterable(records.values()))
 
 
 class KafkaChannel:
@@ -52,7 +62,7 @@ class KafkaChannel:
         self._agent = agent
         self._key = key
         self._home: Address = address(agent)
-        self._broker = KafkaBroker(bootstrap, client_id=agent.replace("/", "."), logger=None)
+        self._broker = KafkaBroker(bootstrap, client_id=agent.replace("/", "."), logger=None, apply_types=False)
         self._offsets = Offsets()
         self._outgoing: list[Parcel] = []
         self._flush = asyncio.Event()
@@ -76,18 +86,19 @@ class KafkaChannel:
             group_id=f"rehydrate.{self._agent.replace('/', '.')}",
             batch=True,
             max_records=MAX_RECORDS,
-            batch_timeout_ms=_Patience(1000),
+            batch_timeout_ms=POLL_MS,
             fetch_max_wait_ms=BUSY_WAIT_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
-            decoder=lambda message: message.body,
+            parser=_unparsed,
+            decoder=_records,
         )
 
-        async def take(message: KafkaMessage) -> None:
+        async def take(records: Sequence[ConsumerRecord]) -> None:
             self._working()
-            records = message.raw_message
             await handler([self._read(record) for record in records])
 
+        self._subscriber.__class__ = _WaitingSubscriber  # FastStream's factory offers no other way to a subscriber of one's own
         self._subscriber(take)
 
     def send(self, parcels: Sequence[Parcel]) -> None:
@@ -194,3 +205,13 @@ class KafkaChannel:
         if consumer is not None:
             consumer._fetcher._fetch_max_wait_ms = wait_ms  # noqa: SLF001 read by aiokafka at every request
 
+
+
+async def _unparsed(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """The parser: nothing is read out of the records, since one with a broken header must not take its batch along."""
+    return KafkaMessage(body=b"", raw_message=records, consumer=FakeConsumer())
+
+
+async def _records(message: Any) -> Any:
+    """The decoder: the handler gets the records as they came."""
+    return message.raw_message

@@ -22,10 +22,11 @@ class UnknownTopic(Exception):
 
 
 class CorruptEvent(Exception):
-    """A stored event cannot be decoded into its class: the row was changed outside the store, or an upcaster is missing."""
+    """A stored event cannot be decoded into its class: the row was changed outside the store, an upcaster is missing, or a
+    newer version wrote it: a field that this code does not know is never dropped silently."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """Base of all events. `at_ms` is when it was decided: milliseconds since the epoch, UTC.
 
     Events hold values and no references back, so the garbage collector need not follow them (`gc=False`).
@@ -41,8 +42,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
         topic = cls.__dict__.get("TOPIC", "")
         if topic:
             known = EVENTS.setdefault(topic, cls)
-            if known.__qualname__ != cls.__qualname__:
-                raise TypeError(f"topic {topic!r} is taken by {known.__qualname__}")
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"topic {topic!r} is taken by {known.__module__}.{known.__qualname__}")
             EVENTS[topic] = cls  # msgspec may build a class twice (slots): the last one is the real one
             _decoders.pop(topic, None)
 
@@ -105,13 +106,15 @@ def decoder(topic: str) -> Callable[[bytes], Event]:
 def _upcasting(cls: type[Event]) -> Callable[[bytes], Event]:
     def decode_upcasting(state: bytes) -> Event:
         try:
-            fields: dict[str, Any] = msgspec.json.decode(state)
+            fields = msgspec.json.decode(state, type=dict[str, Any])
             version = fields.pop("class_version", 1)
+            if version > cls.class_version:
+                raise CorruptEvent(f"{cls.TOPIC}: stored by a newer version, as class_version {version}")
             while version < cls.class_version:
                 getattr(cls, f"upcast_v{version}_v{version + 1}")(fields)
                 version += 1
             return msgspec.convert(fields, cls)
-        except AttributeError as error:
-            raise CorruptEvent(f"{cls.TOPIC}: {error}") from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # what an upcaster raises on fields it did not expect
+            raise CorruptEvent(f"{cls.TOPIC}: {error!r}") from error
 
     return decode_upcasting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -67,6 +68,8 @@ def _prepare(name: str, order: Order) -> None:
     )
     for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for module in order.modules:
+        importlib.import_module(module)  # plugins declare their graphs where they are imported
     gc.freeze()  # what the fork server imported is shared: the collector must not touch, and so copy, it
 
 

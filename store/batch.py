@@ -33,6 +33,20 @@ class Encoded(NamedTuple):
     contents: Sequence[tuple[bytes, bytes]]
 
 
+def refuse_contradiction(request: Append) -> None:
+    """Refuse a request that contradicts itself, before it is among others: in a batch it would fail its neighbours, too.
+
+    Raises:
+        ValueError: a stream or a received message is named twice, or a claim has no epoch.
+    """
+    if len(request.streams) > 1 and len({part.stream for part in request.streams}) < len(request.streams):
+        raise ValueError(f"{request.writer} names a stream twice in one request")
+    if len(request.received) > 1 and len(set(request.received)) < len(request.received):
+        raise ValueError(f"{request.writer} names a received message twice in one request")
+    if request.claim and request.epoch is None:
+        raise ValueError(f"{request.writer} claims without an epoch")
+
+
 class Batch:
     """Checks requests one after another, then writes what was accepted. Lives for one transaction."""
 
@@ -48,8 +62,7 @@ class Batch:
         self._outbox: list[tuple[str, str, int, bytes]] = []
         self._contents: list[tuple[bytes, bytes]] = []
         self._snapshots: list[tuple[str, int, str, bytes]] = []
-        self._opened: list[tuple[str, str]] = []
-        self._closed: list[tuple[str, str]] = []
+        self._open: dict[tuple[str, str], bool] = {}
         self._head = connection.execute("SELECT max(notification_id) FROM stored_events").fetchone()[0] or 0
 
     def add(self, encoded: Encoded) -> Appended | Refused:
@@ -67,7 +80,7 @@ class Batch:
         for part in request.streams:
             self._versions[part.stream] = part.expected + len(part.events)
             if part.open is not None:
-                (self._opened if part.open else self._closed).append((request.writer, part.stream))
+                self._open[request.writer, part.stream] = part.open  # the last word of the batch counts
         for row in encoded.rows:
             self._head += 1
             self._events.append((self._head, *row))
@@ -97,10 +110,10 @@ class Batch:
             sql.executemany("INSERT INTO contents VALUES (?, ?) ON CONFLICT DO NOTHING", self._contents)
         if self._snapshots:
             sql.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", self._snapshots)
-        if self._opened:
-            sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO NOTHING", self._opened)
-        if self._closed:
-            sql.executemany("DELETE FROM open_streams WHERE owner = ? AND stream = ?", self._closed)
+        if opened := [owned for owned, is_open in self._open.items() if is_open]:
+            sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO NOTHING", opened)
+        if closed := [owned for owned, is_open in self._open.items() if not is_open]:
+            sql.executemany("DELETE FROM open_streams WHERE owner = ? AND stream = ?", closed)
 
     # --- checks -------------------------------------------------------------------------------------------------------------
 
@@ -120,8 +133,6 @@ class Batch:
         if not request.received:
             return None
         seen = [item for item in request.received if self._load_marks(request.writer, item.sender).seen(item.number)]
-        if len(set(request.received)) < len(request.received):
-            raise ValueError(f"{request.writer} names a received message twice in one request")
         return AlreadyApplied(seen) if seen else None
 
     def _check_versions(self, request: Append) -> Refused | None:

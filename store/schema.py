@@ -14,6 +14,8 @@ hold what an append checks and keeps beside events; all but `contents` and `outb
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 VERSION = 1
 
@@ -41,31 +43,57 @@ class SchemaMismatch(Exception):
     """The database was written by another version of Rehydrate, or is no event store at all."""
 
 
+def present(path: Path) -> bool:
+    """Whether our tables are there. It only looks: even a pragma would change somebody else's database.
+
+    Raises:
+        SchemaMismatch: other tables, or another version of ours.
+        sqlite3.DatabaseError: it is no database.
+    """
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            names = _tables(connection)
+            if names:
+                _check(connection, names, str(path))
+            return bool(names)
+    except sqlite3.OperationalError:
+        return False  # busy, or in need of a repair that only a writer may do: `ensure` looks again
+
+
 def ensure(connection: sqlite3.Connection, path: str) -> None:
-    """Create the tables in an empty database, or check that those there are ours. Several processes may call it at once.
+    """Create the tables in an empty database, or check that those there are ours. Needs the write lock only to create them.
 
     Raises:
         SchemaMismatch: other tables, or another version of ours; names the file and the remedy.
     """
+    if names := _tables(connection):
+        _check(connection, names, path)
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not names:
+        if names := _tables(connection):
+            _check(connection, names, path)
+        else:
             for statement in TABLES.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
             connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
-        elif "meta" not in names or "stored_events" not in names:
-            raise SchemaMismatch(f"{path} is a SQLite database of something else; give another --data-dir or --database")
-        else:
-            _check_version(connection, path)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
 
 
-def _check_version(connection: sqlite3.Connection, path: str) -> None:
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _check(connection: sqlite3.Connection, names: set[str], path: str) -> None:
+    if "meta" not in names or "stored_events" not in names:
+        raise SchemaMismatch(f"{path} is a SQLite database of something else; give another --data-dir or --database")
     row = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
     found = row[0] if row else "none"
     if found != str(VERSION):

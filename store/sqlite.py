@@ -6,9 +6,11 @@ thread hop would cost more than the read.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,17 @@ from domain.ports.store import (
     StreamInfo,
 )
 from store import schema
-from store.batch import Encoded, Row, marks_of
-from store.writer import Writer
+from store.batch import Encoded, Row, marks_of, refuse_contradiction
+from store.writer import Writer, open_queue
 
 BUSY_TIMEOUT_S = 5.0
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection) -> sqlite3.Connection:
     """A connection with the pragmas that the store rests on."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=256)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S, cached_statements=256, factory=factory
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
@@ -51,12 +55,11 @@ class SqliteStore:
         StoreUnavailable: the file cannot be opened or written.
     """
 
-    def __init__(self, path: Path, probe: Probe = nobody) -> None:
+    def __init__(self, path: Path, probe: Probe = nobody, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self.path = path
         try:
-            self._reader = connect(path)
-            schema.ensure(self._reader, str(path))
-        except sqlite3.DatabaseError as error:
+            self._reader = _open(path, connect)
+        except (sqlite3.DatabaseError, OSError) as error:
             raise StoreUnavailable(f"{path}: {error}") from error
         self._writer = Writer(path, lambda: connect(path), probe)
 
@@ -140,7 +143,7 @@ class SqliteStore:
             )
         else:
             rows = []
-            for number in list(numbers)[:limit]:
+            for number in sorted(set(numbers))[:limit]:
                 rows += self._all(
                     "SELECT receiver, n, value FROM outbox WHERE sender = ? AND receiver = ? AND n = ?", (sender, receiver, number)
                 )
@@ -154,7 +157,7 @@ class SqliteStore:
 
     async def erase(self, digest: str) -> None:
         """Erase a content document, for good. The events that name it keep its digest."""
-        self._reader.execute("DELETE FROM contents WHERE digest = ?", (bytes.fromhex(digest),))
+        self._all("DELETE FROM contents WHERE digest = ?", (bytes.fromhex(digest),))
 
     async def close(self) -> None:
         self._writer.close()
@@ -167,7 +170,25 @@ class SqliteStore:
             raise StoreUnavailable(f"{self.path}: {error}") from error
 
 
+def _open(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> sqlite3.Connection:
+    """The first connection. Where there are no tables yet, one process makes them while others wait: SQLite lets only one change a
+    new file to WAL, and fails the others at once. Where there are, nothing is waited for: a frozen writer must not stop readers."""
+    if schema.present(path):
+        if not os.access(path, os.W_OK, effective_ids=True):
+            raise PermissionError("the file is read-only")
+        return connect(path)
+    queue = open_queue(path)
+    try:
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        connection = connect(path)
+        schema.ensure(connection, str(path))
+        return connection
+    finally:
+        os.close(queue)
+
+
 def _encoded(request: Append) -> Encoded:
+    refuse_contradiction(request)
     rows = [
         Row(part.stream, part.expected + index, event.TOPIC, encode(event))
         for part in request.streams

@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from domain.ports.probe import Point, Probe
@@ -29,6 +30,11 @@ TRIM_EVERY_S = 0.1
 
 Answer = Appended | Exception
 Waiting = tuple[Encoded, "asyncio.Future[Appended]"]
+
+
+def open_queue(path: Path) -> int:
+    """The side file at which processes queue; closing it gives the place in the queue away."""
+    return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 class Writer:
@@ -73,22 +79,32 @@ class Writer:
     # --- the thread -----------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        connection = self._connect()
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+        with ExitStack() as held:
+            opened: tuple[sqlite3.Connection, int] | None = None
             while (taken := self._take()) is not None:
                 try:
-                    answers: Sequence[Answer] = self._commit(connection, lock, [encoded for encoded, _ in taken])
-                except sqlite3.Error as error:
-                    answers = [StoreUnavailable(f"{self._path}: {error}")] * len(taken)
+                    opened = opened or self._open(held)
+                    answers: Sequence[Answer] = self._commit(*opened, [encoded for encoded, _ in taken])
+                except (sqlite3.Error, OSError) as error:
+                    self._trimmed.clear()  # what this batch trimmed is back
+                    answers = [StoreUnavailable(f"{self._path}: {error}") for _ in taken]
                 except Exception as error:  # noqa: BLE001 a mistake in a request must reach its caller, not end the thread
                     answers = [error] * len(taken)
                 assert self._loop is not None
                 if not self._loop.is_closed():
                     self._loop.call_soon_threadsafe(_answer, taken, answers)
-        finally:
-            connection.close()
+
+    def _open(self, held: ExitStack) -> tuple[sqlite3.Connection, int]:
+        """The writing connection and the lock of the queue. Where it fails, those who wait are told, and it is tried again."""
+        lock = open_queue(self._path)
+        try:
+            connection = self._connect()
+        except BaseException:
             os.close(lock)
+            raise
+        held.callback(os.close, lock)
+        held.callback(connection.close)
+        return connection, lock
 
     def _take(self) -> list[Waiting] | None:
         with self._wake:
@@ -107,7 +123,8 @@ class Writer:
             try:
                 answers = self._write(connection, requests)
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
                 raise
             self._finish(connection)
             return answers

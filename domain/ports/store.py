@@ -145,6 +145,7 @@ class EventStore(Protocol):
 
         Raises:
             Fenced, VersionConflict, AlreadyApplied: refused, nothing changed.
+            ValueError: the request names a stream or a received message twice, or claims without an epoch; nothing changed.
             StoreUnavailable: nothing changed; the store is in trouble.
         """
 

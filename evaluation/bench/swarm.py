@@ -1,0 +1,123 @@
+"""`rehydrate bench swarm`: the same six-step workflow over the whole road.
+
+Supervisor, lead and one worker as processes, Kafka between them, one TASK_ASSIGN and one TASK_COMPLETE a step, two appends a step.
+Times are those of the events themselves: from the first assignment to the last completion of the measured workflows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents.states import States
+from agents.unit import Unit
+from broker import codec
+from domain import run, workflow
+from domain.decision import Decision, digest
+from domain.event import decode
+from domain.ports.clock import wall_clock_ms
+from domain.role import CLIENT
+from evaluation.bench import noop
+from evaluation.bench.figures import machine, percentile
+from runtime import wiring
+from runtime.datadir import DataDir
+from runtime.settings import Settings
+from runtime.supervisor import Supervisor
+from store.sqlite import SqliteStore
+
+AGENTS = ("lead/0", f"{noop.ROLE}/0")
+MODULES = ("evaluation.bench.noop",)
+WORKFLOWS = 2000
+WARM_UP = 0.2
+"""Share of the workflows at either end that is not counted: the window fills and empties there."""
+TIMEOUT_S = 300.0
+
+
+async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settings: Settings | None = None) -> dict[str, Any]:
+    """Steps a second with so many workflows under way at a time, each figure from a swarm and a store of its own."""
+    results = []
+    for at_once in concurrency:
+        with tempfile.TemporaryDirectory(prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")) as folder:
+            given = (settings or Settings()).model_copy(update={"data_dir": Path(folder) / "data"})
+            results.append({"concurrency": at_once, **await _measure(given, at_once, workflows)})
+    kafka = settings.kafka if settings is not None and settings.kafka else "embedded"
+    return {"benchmark": "swarm", "machine": machine(), "store": "sqlite", "kafka": kafka, "results": results}
+
+
+async def _measure(settings: Settings, at_once: int, workflows: int) -> dict[str, Any]:
+    data = DataDir(settings.data_dir).open()
+    data.lock()
+    store = wiring.event_store(data)
+    supervisor = Supervisor(settings, data, store, AGENTS, MODULES)
+    try:
+        stream = await _request(store, at_once, workflows)
+        await supervisor.start()
+        await asyncio.wait_for(_over(store, stream, supervisor), TIMEOUT_S)
+        return _figures(await _steps(store))
+    finally:
+        await supervisor.stop()
+        await store.close()
+
+
+async def _request(store: SqliteStore, at_once: int, workflows: int) -> str:
+    items = [run.Item(index, f"flow-{index}", "0" * 64) for index in range(workflows)]
+    manifest = msgspec.json.encode(items)
+    event = run.Requested(
+        at_ms=wall_clock_ms(), workflow=noop.TEMPLATE, key="bench", seed=0, as_of="2026-11-21", currency="USD", products=workflows,
+        manifest=digest(manifest), shards={}, parameters={}, window=at_once,
+    )  # fmt: skip
+    unit = Unit(CLIENT, None, States(store), codec.encode, event.at_ms)
+    await unit.record(run.stream_of(event, 1), Decision([event], [manifest]))
+    await store.append(unit.request())
+    return run.stream_of(event, 1)
+
+
+async def _over(store: SqliteStore, stream: str, supervisor: Supervisor) -> None:
+    while True:
+        last = await store.read(stream, await _version(store, stream) - 1)
+        if last and isinstance(last[-1].event, run.Completed):
+            return
+        if supervisor.failed.done():
+            supervisor.failed.result()
+        await asyncio.sleep(0.05)
+
+
+async def _version(store: SqliteStore, stream: str) -> int:
+    return (await store.streams(stream))[0].version
+
+
+async def _steps(store: SqliteStore) -> list[tuple[int, int]]:
+    """When each step was assigned and completed, in milliseconds, in order of completion."""
+    begun: dict[tuple[str, str], int] = {}
+    steps = []
+    position = 0
+    while rows := await store.log(position, 5000):
+        position = rows[-1].position
+        for row in rows:
+            if row.topic == workflow.StepAssigned.TOPIC:
+                assigned = decode(row.topic, row.state)
+                assert isinstance(assigned, workflow.StepAssigned)
+                begun[row.stream, assigned.step] = assigned.at_ms
+            elif row.topic == workflow.StepCompleted.TOPIC:
+                completed = decode(row.topic, row.state)
+                assert isinstance(completed, workflow.StepCompleted)
+                steps.append((begun.pop((row.stream, completed.step)), completed.at_ms))
+    return steps
+
+
+def _figures(steps: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    edge = int(len(steps) * WARM_UP)
+    counted = steps[edge : len(steps) - edge]
+    seconds = (counted[-1][1] - counted[0][1]) / 1000
+    latencies = [float(end - begin) for begin, end in counted]
+    return {
+        "steps_per_second": round(len(counted) / seconds),
+        "p50_ms": round(percentile(latencies, 0.5), 2),
+        "p99_ms": round(percentile(latencies, 0.99), 2),
+    }

@@ -1,0 +1,63 @@
+"""`rehydrate bench`: registered by entry point, so that the rooms below know nothing of this one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+bench = typer.Typer(no_args_is_help=True, help="Measure this machine. Each command prints one JSON document.")
+
+Concurrency = Annotated[str, typer.Option("--concurrency", help="Workflows under way at a time, separated by commas.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Always so: a benchmark prints one JSON document.")]
+
+
+@bench.command(epilog="Example: rehydrate bench steps --concurrency 1,16,64")
+def steps(concurrency: Concurrency = "1,16,64", workflows: Annotated[int, typer.Option(min=10)] = 400, json: AsJson = True) -> None:
+    """Durable steps a second in one process, beside raw single-row inserts in the same run."""
+    from evaluation.bench import steps as measured
+
+    _print(measured.measure(_numbers(concurrency), workflows))
+
+
+@bench.command(epilog="Example: rehydrate bench swarm --concurrency 16,64")
+def swarm(concurrency: Concurrency = "16,64", workflows: Annotated[int, typer.Option(min=100)] = 2000, json: AsJson = True) -> None:
+    """Durable steps a second over the whole road: lead and worker as processes, Kafka between them."""
+    from evaluation.bench import swarm as measured
+
+    _print(measured.measure(_numbers(concurrency), workflows))
+
+
+@bench.command(epilog="Example: rehydrate bench replay")
+def replay(json: AsJson = True) -> None:
+    """Events a second from stored bytes to state."""
+    from evaluation.bench import replay as measured
+
+    _print(measured.measure())
+
+
+@bench.command(epilog="Example: rehydrate bench execute")
+def execute(json: AsJson = True) -> None:
+    """What the framework adds to one execution that does nothing."""
+    from evaluation.bench import execute as measured
+
+    _print(measured.measure())
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no list of numbers such as 1,16,64") from error
+    if min(numbers) < 1:
+        raise typer.BadParameter("concurrency begins at 1")
+    return numbers
+
+
+def _print(measurement: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    import domain.all_streams  # noqa: F401 every kind of stream must be known
+
+    print(msgspec.json.format(msgspec.json.encode(asyncio.run(measurement))).decode())

@@ -1,0 +1,193 @@
+"""Two processes append at random to one SQLite file, are killed around their commits and come back. Afterwards the journals must explain
+every row of the database, and the in-memory twin, given what was accepted in the order of the log, must come to the same.
+
+`REHYDRATE_MODEL_SEEDS=200` tries that many seeds instead of a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import random
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from domain.decision import digest
+from domain.event import decode
+from domain.marks import Marks
+from domain.ports.probe import Point
+from domain.ports.store import NoContent, Stored
+from domain.task import Cancelled
+from store.memory import MemoryStore, MemoryWorld
+from store.sqlite import SqliteStore
+from tests.contracts.requests import ask as request
+from tests.contracts.requests import part
+from tests.store.writing_process import AGENTS, Answer, Ask, Plan, arguments, document_of, read_journal, request_of
+
+ROOT = Path(__file__).parents[2]
+SEEDS = range(int(os.environ.get("REHYDRATE_MODEL_SEEDS", "2")))
+LIVES = 4
+"""How often a process is started; all lives but the last end by a kill, if it strikes before their work is done."""
+
+
+class Told(NamedTuple):
+    """What the journals of all processes say."""
+
+    asks: dict[str, Ask]
+    answers: dict[str, Answer]
+
+
+async def _live(database: Path, agent: str, seed: int) -> None:
+    draw = random.Random(f"{seed} {agent}")
+    journal = _journal(database, agent)
+    for life in range(LIVES):
+        hit = draw.randint(2, 9) if life < LIVES - 1 else 0
+        point = draw.choice([Point.BEFORE_COMMIT, Point.AFTER_COMMIT])
+        plan = Plan(str(database), str(journal), agent, life, seed, point=point, hit=hit)
+        process = await asyncio.create_subprocess_exec(*arguments(plan), cwd=ROOT)
+        code = await process.wait()
+        assert code in ({0, -signal.SIGKILL} if hit else {0}), f"seed {seed}: life {life} of {agent} ended with {code}"
+
+
+def _journal(database: Path, agent: str) -> Path:
+    return database.with_name(f"{agent.replace('/', '-')}.journal")
+
+
+async def _play(database: Path, seed: int) -> Told:
+    await asyncio.gather(*(_live(database, agent, seed) for agent in AGENTS[:2]))
+    asks: dict[str, Ask] = {}
+    answers: dict[str, Answer] = {}
+    for agent in AGENTS[:2]:
+        asked, answered = read_journal(_journal(database, agent))
+        asks |= {ask.id: ask for ask in asked}
+        answers |= answered
+    return Told(asks, answers)
+
+
+async def test_the_journals_explain_every_row(tmp_path: Path) -> None:
+    """Answered: there once. Refused: not there. Unanswered: as a whole or not at all. And all bookkeeping follows from what is there.
+
+    Kills before and after the commit, conflicts, fences and duplicates must have occurred, or this would show nothing.
+    """
+    seen: Counter[str] = Counter()
+    for seed in SEEDS:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        seen += await _check(folder / "events.db", seed)
+    assert seen.keys() >= {"accepted", "VersionConflict", "Fenced", "AlreadyApplied"}, seen
+    assert seen.keys() >= {"unanswered, there: True", "unanswered, there: False"}, seen
+
+
+async def _check(database: Path, seed: int) -> Counter[str]:
+    """Play a seed and explain what it left; gives how often requests came to what end."""
+    told = await _play(database, seed)
+    store = SqliteStore(database)
+    there = _requests_there(await store.log(0, 10**6), told)
+    for ask in told.asks.values():
+        _explain(ask, told.answers.get(ask.id), ask.id in there)
+    twin = await _replay_in_twin([told.asks[name] for name in there], told.answers)
+    await _same(store, twin, told, there)
+    _outbox_as_in_twin(database, twin.world)
+    await store.close()
+    ends = ((name, told.answers.get(name)) for name in told.asks)
+    return Counter(answer.refused or "accepted" if answer else f"unanswered, there: {name in there}" for name, answer in ends)
+
+
+def _requests_there(log: list[Stored], told: Told) -> list[str]:
+    """The requests that the log holds, in its order. Each event must belong to a request, stand at its version, and stand there once."""
+    wanted = {
+        (f"{ask.id}|{stream}|{expected + n}", stream, expected + n)
+        for ask in told.asks.values()
+        for stream, expected, count, _ in ask.streams
+        for n in range(1, count + 1)
+    }
+    found: Counter[str] = Counter()
+    for row in log:
+        event = decode(row.topic, row.state)
+        assert isinstance(event, Cancelled)
+        assert (event.reason, row.stream, row.version) in wanted, f"nobody asked for {row}"
+        wanted.discard((event.reason, row.stream, row.version))
+        found[event.reason.partition("|")[0]] += 1
+    for name, count in found.items():
+        assert count == sum(item[2] for item in told.asks[name].streams), f"{name} is there in part"
+    return list(found)
+
+
+def _explain(ask: Ask, answer: Answer | None, there: bool) -> None:
+    if answer is None:
+        return  # its process was killed: both are right, and `_requests_there` has seen that it is all or nothing
+    if answer.refused:
+        assert not there, f"{ask.id} was refused ({answer.refused}) and is there"
+        assert answer.refused != "VersionConflict" or answer.actual not in {expected for _, expected, _, _ in ask.streams} or len(ask.streams) > 1
+    else:
+        assert there, f"{ask.id} was answered and is not there"
+        assert len(answer.numbers) == len(ask.to)
+
+
+async def _replay_in_twin(asks: list[Ask], answers: dict[str, Answer]) -> MemoryStore:
+    """The twin must accept each, and give the numbers that were answered."""
+    twin = MemoryStore()
+    for ask in asks:
+        appended = await twin.append(request_of(ask))
+        answer = answers.get(ask.id)
+        assert answer is None or answer.numbers == appended.numbers, ask.id
+    return twin
+
+
+async def _same(store: SqliteStore, twin: MemoryStore, told: Told, there: list[str]) -> None:
+    assert await store.streams() == await twin.streams()
+    assert [row[1:] for row in await store.log(0, 10**6)] == [row[1:] for row in await twin.log(0, 10**6)]
+    assert await store.epochs() == await twin.epochs()
+    for agent in AGENTS:
+        assert await store.marks(agent) == await twin.marks(agent)
+        assert await store.unapplied(agent) == await twin.unapplied(agent)
+        assert await store.open_streams(agent) == await twin.open_streams(agent)
+        for receiver in AGENTS:
+            assert await store.parcels(agent, receiver) == await twin.parcels(agent, receiver)
+    for ask in told.asks.values():
+        if ask.id in there and ask.document:
+            assert await store.content(digest(document_of(ask))) == document_of(ask)
+        else:
+            with pytest.raises(NoContent):
+                await store.content(digest(document_of(ask)))
+
+
+def _outbox_as_in_twin(database: Path, world: MemoryWorld) -> None:
+    """Counters are equal; the outbox lacks at most what is at or below its receiver's mark."""
+    with closing(sqlite3.connect(database)) as raw:
+        counters: list[Any] = raw.execute("SELECT sender, receiver, n FROM counters").fetchall()
+        outbox = {(sender, receiver, n) for sender, receiver, n in raw.execute("SELECT sender, receiver, n FROM outbox")}
+    assert {(sender, receiver): n for sender, receiver, n in counters} == world.counters
+    for sender, receiver, n in counters:
+        mark = world.applied.get((receiver, sender), Marks()).mark
+        numbers = {number for holder, to, number in outbox if (holder, to) == (sender, receiver)}
+        assert set(range(mark + 1, n + 1)) <= numbers <= set(range(1, n + 1))
+
+
+async def test_a_process_frozen_in_its_commit_blocks_the_queue_until_it_is_killed(tmp_path: Path) -> None:
+    """Nobody can tell whether it will wake; once it is dead its transaction is gone and the others go on."""
+    database = tmp_path / "events.db"
+    plan = Plan(str(database), str(tmp_path / "journal"), AGENTS[0], 0, seed=1, hit=1, signal=signal.SIGSTOP)
+    process = await asyncio.create_subprocess_exec(*arguments(plan), cwd=ROOT)
+    await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    with Path(f"{database}.lock").open("rb") as queue, pytest.raises(BlockingIOError):
+        fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    store = SqliteStore(database)
+    waiting = asyncio.ensure_future(store.append(request(part("task-1", 0))))
+    assert await store.streams() == [], "who only reads is not blocked"
+    done, _ = await asyncio.wait([waiting], timeout=0.2)
+    assert not done
+    process.kill()
+    async with asyncio.timeout(10):
+        await waiting
+        await process.wait()
+    assert [info.stream for info in await store.streams()] == ["task-1"]
+    assert await store.epochs() == {}, "the claim of the frozen process never happened"
+    await store.close()
