@@ -70,7 +70,7 @@ class Supervisor:
         self._data = data
         self._store = store
         self._modules = tuple(modules)
-        self._tell = tell
+        self.tell = tell
         self._posts = {name: _Post(name) for name in (PROJECTOR, *agents)}
         self._server = ForkServer()
         self._embedded: EmbeddedKafka | None = None
@@ -178,7 +178,7 @@ class Supervisor:
             last_sign_ms=wall_clock_ms() - round((noticed - last_sign) * 1000),
             modules=self._modules,
         )
-        self._tell(f"{post.name} (process {child.pid}) {'fell silent and was killed' if silent else 'died'}; starting another")
+        self.tell(f"{post.name} (process {child.pid}) {'fell silent and was killed' if silent else 'died'}; starting another")
         task = loop.create_task(self._replace(post, order))
         post.tasks.add(task)
         task.add_done_callback(post.tasks.discard)
@@ -225,7 +225,7 @@ class Supervisor:
         for fault in crash.due(self._plan, position, self._data.chaos) if self._plan else ():
             pid = self._target(fault.process)
             if pid is not None and crash.inject(fault, pid, self._data.chaos):
-                self._tell(f"chaos: SIG{fault.signal} to {fault.process} (process {pid}) at position {position}")
+                self.tell(f"chaos: SIG{fault.signal} to {fault.process} (process {pid}) at position {position}")
 
     def _target(self, process: str) -> int | None:
         if process == "fork-server":

@@ -111,7 +111,7 @@ class Batch:
         if self._snapshots:
             sql.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", self._snapshots)
         if opened := [owned for owned, is_open in self._open.items() if is_open]:
-            sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO NOTHING", opened)
+            sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner", opened)
         if closed := [owned for owned, is_open in self._open.items() if not is_open]:
             sql.executemany("DELETE FROM open_streams WHERE owner = ? AND stream = ?", closed)
 

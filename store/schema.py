@@ -7,7 +7,7 @@ hold what an append checks and keeps beside events; all but `contents` and `outb
     applied       receiver, sender → mark and the set above it: which messages were handled
     counters      sender, receiver → last number given
     outbox        messages not yet known to be applied
-    open_streams  owner → streams it still has work with
+    open_streams  stream → who opened it: the streams that somebody still has work with
     commits       writer process → its last batch: tells a lost COMMIT answer from a failed COMMIT
 """
 
@@ -33,7 +33,7 @@ CREATE TABLE applied (
     receiver TEXT, sender TEXT, mark INTEGER NOT NULL, above TEXT NOT NULL, PRIMARY KEY (receiver, sender)) WITHOUT ROWID;
 CREATE TABLE counters (sender TEXT, receiver TEXT, n INTEGER NOT NULL, PRIMARY KEY (sender, receiver)) WITHOUT ROWID;
 CREATE TABLE outbox (sender TEXT, receiver TEXT, n INTEGER, value BLOB NOT NULL, PRIMARY KEY (sender, receiver, n)) WITHOUT ROWID;
-CREATE TABLE open_streams (owner TEXT, stream TEXT, PRIMARY KEY (owner, stream)) WITHOUT ROWID;
+CREATE TABLE open_streams (stream TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE contents (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE commits (writer TEXT PRIMARY KEY, batch INTEGER NOT NULL) WITHOUT ROWID;
 """

@@ -30,8 +30,7 @@ def rebuild(call: Call) -> None:
 async def _rebuild(call: Call) -> None:
     from projections import rebuild as projections
     from projections.database import open_engine
-    from runtime.cli.reading import event_store
-    from runtime.wiring import read_models_url
+    from runtime.cli.reading import event_store, read_models_url
 
     async with event_store(call) as store:
         engine = open_engine(read_models_url(call.data()))

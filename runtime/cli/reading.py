@@ -11,7 +11,13 @@ from runtime.cli.common import Call
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from runtime.datadir import DataDir
     from store.sqlite import SqliteStore
+
+
+def read_models_url(data: DataDir) -> str:
+    """As in `runtime.wiring`, which imports Kafka clients and agents: they would double the time of every command that looks."""
+    return f"sqlite+aiosqlite:///{data.read_models}"
 
 
 class Opened(NamedTuple):
@@ -42,7 +48,6 @@ async def read_models(call: Call) -> AsyncIterator[Opened]:
     from projections.database import open_engine
     from projections.projector import Projector
     from projections.schema import create_schema
-    from runtime.wiring import read_models_url
 
     data = call.data()
     async with event_store(call) as store:

@@ -153,8 +153,8 @@ async def _verify_read_models(data: DataDir, store: SqliteStore, report: Report)
     from projections.database import open_engine
     from projections.fold import CannotProject
     from projections.schema import SchemaMismatch
+    from runtime.cli.reading import read_models_url
     from runtime.verify import Mismatch, Note
-    from runtime.wiring import read_models_url
 
     nothing = Note("read models", "read model", "there are none yet; the next run or `rehydrate projections rebuild` makes them")
     if not data.read_models.exists():

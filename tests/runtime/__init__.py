@@ -1,0 +1,1 @@
+"""Processes, data dir and command line."""
