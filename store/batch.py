@@ -62,7 +62,7 @@ class Batch:
         self._outbox: list[tuple[str, str, int, bytes]] = []
         self._contents: list[tuple[bytes, bytes]] = []
         self._snapshots: list[tuple[str, int, str, bytes]] = []
-        self._open: dict[tuple[str, str], bool] = {}
+        self._open: dict[str, tuple[str, bool]] = {}
         self._head = connection.execute("SELECT max(notification_id) FROM stored_events").fetchone()[0] or 0
 
     def add(self, encoded: Encoded) -> Appended | Refused:
@@ -80,7 +80,7 @@ class Batch:
         for part in request.streams:
             self._versions[part.stream] = part.expected + len(part.events)
             if part.open is not None:
-                self._open[request.writer, part.stream] = part.open  # the last word of the batch counts
+                self._open[part.stream] = (request.writer, part.open)  # the last word of the batch counts
         for row in encoded.rows:
             self._head += 1
             self._events.append((self._head, *row))
@@ -110,10 +110,10 @@ class Batch:
             sql.executemany("INSERT INTO contents VALUES (?, ?) ON CONFLICT DO NOTHING", self._contents)
         if self._snapshots:
             sql.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", self._snapshots)
-        if opened := [owned for owned, is_open in self._open.items() if is_open]:
+        if opened := [(stream, owner) for stream, (owner, is_open) in self._open.items() if is_open]:
             sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner", opened)
-        if closed := [owned for owned, is_open in self._open.items() if not is_open]:
-            sql.executemany("DELETE FROM open_streams WHERE owner = ? AND stream = ?", closed)
+        if closed := [(stream,) for stream, (_, is_open) in self._open.items() if not is_open]:
+            sql.executemany("DELETE FROM open_streams WHERE stream = ?", closed)
 
     # --- checks -------------------------------------------------------------------------------------------------------------
 

@@ -84,8 +84,15 @@ class Mapper(persistence.Mapper[str]):
         return persistence.StoredEvent(recorded.originator_id, recorded.originator_version, recorded.event.TOPIC, state)
 
 
+_ROWS = "(SELECT notification_id AS rowid, originator_id, originator_version, topic, state FROM stored_events)"
+"""Our table as the library asks for it. `rowid` names our primary key in a WHERE as well, but a result calls the column by its own name."""
+
+
 class Recorder(sqlite.SQLiteApplicationRecorder):
-    """The library's recorder on our `stored_events`; its `rowid` is our `notification_id`."""
+    """The library's recorder on our `stored_events`."""
+
+    def __init__(self, datastore: sqlite.SQLiteDatastore, events_table_name: str = "stored_events") -> None:
+        super().__init__(datastore, _ROWS)
 
     def create_table(self) -> None:
         """The tables are there: the factory has looked."""

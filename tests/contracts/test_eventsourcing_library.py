@@ -94,7 +94,7 @@ def test_it_may_not_write(app: Application[str], path: Path) -> None:
     with pytest.raises(ReadOnlyStreams, match=TASK):
         app.recorder.insert_events([row])
     recorder: Any = app.recorder
-    with pytest.raises(sqlite3.OperationalError, match="readonly"), recorder.datastore.transaction(commit=True) as cursor:
+    with pytest.raises(persistence.OperationalError, match="readonly"), recorder.datastore.transaction(commit=True) as cursor:
         cursor.execute("DELETE FROM stored_events")
     assert len(list(app.events.get(TASK))) == 3
 
