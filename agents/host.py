@@ -128,7 +128,7 @@ class Host:
         """Whether a message is being decided."""
         return bool(self._in_flight)
 
-    # --- messages in --------------------------------------------------------------------------------------------------------------
+    # --- messages in -------------------------------------------------------------------------------------------------
 
     async def arrived(self, records: Sequence[Arrived]) -> None:
         """Sort a batch of records into mailboxes; returns when there is room for the next."""
@@ -239,7 +239,7 @@ class Host:
         await self.commit(build)
         self.bus.done(dead.place)
 
-    # --- the append -----------------------------------------------------------------------------------------------------------------
+    # --- the append --------------------------------------------------------------------------------------------------
 
     async def commit(self, build: Build) -> None:
         """Decide and append until it is accepted. Waits for a store that is in trouble: an agent without its store can only wait.
@@ -283,7 +283,10 @@ class Host:
             unit.committed()
             if request.outgoing:
                 self.outbox.publish(
-                    [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]
+                    [
+                        Parcel(out.receiver, number, out.value)
+                        for out, number in zip(request.outgoing, appended.numbers, strict=True)
+                    ]
                 )
             return
         raise TooManyConflicts(f"refused {MAX_TRIES} times")

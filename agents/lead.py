@@ -17,8 +17,8 @@ from agents.host import Host, Refusal
 from agents.unit import Unit
 from domain import run, streams, workflow
 from domain.graph import GRAPHS, TEMPLATES
-from domain.message import NotUnderstood, Task, TaskAssign, TaskComplete, TaskFail, TaskRef
 from domain.message import Failure as TaskFailure
+from domain.message import NotUnderstood, Task, TaskAssign, TaskComplete, TaskFail, TaskRef
 from domain.ports.bus import Delivery
 
 _decode_manifest = msgspec.json.Decoder(list[run.Item]).decode
@@ -63,7 +63,7 @@ class Lead:
     async def stop(self) -> None:
         """Nothing waits here but timers, and those are state."""
 
-    # --- messages -------------------------------------------------------------------------------------------------------------------
+    # --- messages ----------------------------------------------------------------------------------------------------
 
     async def _assigned(self, task: Task, sender: str, unit: Unit) -> None:
         if task.task_type in TEMPLATES:
@@ -118,7 +118,7 @@ class Lead:
             raise Refusal(str(error)) from error
         await self._record(stream, decision, unit)
 
-    # --- helpers --------------------------------------------------------------------------------------------------------------------
+    # --- helpers -----------------------------------------------------------------------------------------------------
 
     async def _record(self, stream: str, decision: Any, unit: Unit) -> None:
         await unit.record(stream, decision)

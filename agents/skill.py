@@ -10,7 +10,7 @@ taken in a first append together with the intents, and completed in a second aft
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from domain.event import Event
 from domain.message import Task
@@ -44,12 +44,23 @@ class Outcome(NamedTuple):
 
 
 class Skill(Protocol):
-    """One step of a role. `task_type` is the step's name in the workflow graph."""
+    """One step of a role."""
 
-    task_type: ClassVar[str]
-    role: ClassVar[str]
-    input_schema: ClassVar[dict[str, Any]]
-    output_schema: ClassVar[dict[str, Any]]
+    @property
+    def task_type(self) -> str:
+        """The step's name in the workflow graph."""
+
+    @property
+    def role(self) -> str:
+        """The role that does it."""
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """What `{parameters, context}` of a task must look like (JSON Schema draft-07)."""
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """What the document that the step gives looks like."""
 
     async def gather(self, task: Task, content: Content) -> Any:
         """Read the documents that the step needs. Does nothing else."""

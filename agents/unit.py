@@ -77,7 +77,13 @@ class Unit:
             version += 1
             for index, tell in enumerate(kind.tells(stream, state, event)):
                 message = envelope(
-                    tell, sender=self.agent, stream=stream, version=version, index=index, at_ms=event.at_ms, causation_id=self._cause
+                    tell,
+                    sender=self.agent,
+                    stream=stream,
+                    version=version,
+                    index=index,
+                    at_ms=event.at_ms,
+                    causation_id=self._cause,
                 )
                 self._outgoing.append(Outgoing(tell.receiver, self._encode(message), message.header.message_id))
         self._events.setdefault(stream, []).extend(events)
@@ -92,7 +98,7 @@ class Unit:
         """Have something done once the append is durable, and only then."""
         self._callbacks.append(callback)
 
-    # --- for who commits it -----------------------------------------------------------------------------------------------------
+    # --- for who commits it ------------------------------------------------------------------------------------------
 
     def request(self) -> Append:
         """The append that this unit asks for."""

@@ -38,7 +38,12 @@ class Worker:
     """The behaviour of a role that does steps. `skills` are those of the role, by task type."""
 
     def __init__(
-        self, host: Host, skills: Mapping[str, Skill], effects: EffectAdapter, probe: Probe = nobody, breaker: Breaker | None = None
+        self,
+        host: Host,
+        skills: Mapping[str, Skill],
+        effects: EffectAdapter,
+        probe: Probe = nobody,
+        breaker: Breaker | None = None,
     ) -> None:
         self._host = host
         self._effects = effects
@@ -76,7 +81,7 @@ class Worker:
         for cancel in list(self._waiting.values()):
             cancel()
 
-    # --- one task -------------------------------------------------------------------------------------------------------------------
+    # --- one task ----------------------------------------------------------------------------------------------------
 
     async def _assigned(self, task: Task, header: Header, unit: Unit) -> None:
         craft = self._crafts.get(task.task_type)
@@ -159,7 +164,9 @@ class Worker:
             if key in receipts:
                 continue
             self._probe(Point.BETWEEN_INTENT_AND_EFFECT)
-            effect = Effect(key, intent.kind, intent.target, intent.payload, intent.media_type, self._host.agent, self._host.epoch)
+            effect = Effect(
+                key, intent.kind, intent.target, intent.payload, intent.media_type, self._host.agent, self._host.epoch
+            )
             receipts[key] = await self._effects.perform(effect)
             self._probe(Point.AFTER_EFFECT)
 
@@ -189,7 +196,7 @@ class _Craft:
         """Read what the step needs and see what effects it will have."""
         try:
             self._check(_input(task), "input")
-            material = await self._skill.gather(task, self._worker._host.store.content)  # noqa: SLF001 the craft is the worker's own part
+            material = await self._skill.gather(task, self._worker._host.store.content)
             return _Prepared(material, self._skill.intents(task, material))
         except StoreUnavailable:
             raise

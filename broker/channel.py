@@ -122,7 +122,7 @@ class KafkaChannel:
             self._relax.cancel()
         await self._broker.stop()
 
-    # --- in -------------------------------------------------------------------------------------------------------------------
+    # --- in ----------------------------------------------------------------------------------------------------------
 
     def _read(self, record: Any) -> Any:
         self._offsets.read(record.offset)
@@ -144,7 +144,7 @@ class KafkaChannel:
         except (KafkaError, TimeoutError) as error:
             log.debug("%s: offset %d not committed: %s", self._agent, offset, error)  # a hint only: the next one will do
 
-    # --- out ------------------------------------------------------------------------------------------------------------------
+    # --- out ---------------------------------------------------------------------------------------------------------
 
     async def _publish_loop(self) -> None:
         while not (self._stopping and not self._outgoing):
@@ -159,7 +159,7 @@ class KafkaChannel:
 
     async def _publish(self, home: Address, parcels: Sequence[Parcel]) -> None:
         """Hand one receiver's messages to the producer. What fails is only logged: the outbox still has it."""
-        producer = self._broker.config.broker_config.producer._producer.producer  # type: ignore[attr-defined] # noqa: SLF001 see above
+        producer = self._broker.config.broker_config.producer._producer.producer  # type: ignore[attr-defined]
         try:
             batch = producer.create_batch()
             for parcel in parcels:
@@ -172,7 +172,9 @@ class KafkaChannel:
             if batch.record_count():
                 self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
         except KafkaError as error:
-            log.warning("%s: %d messages for %s were not published and will be repaired: %s", self._agent, len(parcels), home.topic, error)
+            log.warning(
+                "%s: %d messages for %s were not published and will be repaired: %s", self._agent, len(parcels), home.topic, error
+            )
 
     def _watch(self, published: asyncio.Future[Any]) -> None:
         published.add_done_callback(self._published)
@@ -181,7 +183,7 @@ class KafkaChannel:
         if not future.cancelled() and (error := future.exception()) is not None:
             log.warning("%s: a batch was not acknowledged and will be repaired: %s", self._agent, error)
 
-    # --- the wait that adapts ---------------------------------------------------------------------------------------------------
+    # --- the wait that adapts ----------------------------------------------------------------------------------------
 
     def _working(self) -> None:
         loop = asyncio.get_running_loop()
@@ -203,8 +205,7 @@ class KafkaChannel:
     def _set_wait(self, wait_ms: int) -> None:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         if consumer is not None:
-            consumer._fetcher._fetch_max_wait_ms = wait_ms  # noqa: SLF001 read by aiokafka at every request
-
+            consumer._fetcher._fetch_max_wait_ms = wait_ms
 
 
 async def _unparsed(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

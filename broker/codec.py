@@ -83,7 +83,9 @@ def read(receiver: str, value: bytes | None, headers: KafkaHeaders, place: Place
     except (KeyError, ValueError) as error:
         return Undeliverable("undecodable", f"Kafka header missing or unreadable: {error}", raw, place)
     if not hmac.compare_digest(given, digest(key, number, sender, receiver, raw)):
-        return Undeliverable("digest", f"the digest does not fit: changed on the way, or not meant for {receiver}", raw, place, sender=sender)
+        return Undeliverable(
+            "digest", f"the digest does not fit: changed on the way, or not meant for {receiver}", raw, place, sender=sender
+        )
     return _authentic(Received(sender, number), raw, place, receiver)
 
 
@@ -102,7 +104,15 @@ def _authentic(received: Received, raw: bytes, place: Place, receiver: str) -> A
         body: Any = decode_body(envelope.body)
     except msgspec.DecodeError as error:
         return Undeliverable(
-            "schema", str(error), raw, place, received, header.message_id, header.message_type, header.sender, header.correlation_id
+            "schema",
+            str(error),
+            raw,
+            place,
+            received,
+            header.message_id,
+            header.message_type,
+            header.sender,
+            header.correlation_id,
         )
     return Delivery(Message(header, body), received, raw, place)
 

@@ -25,7 +25,9 @@ class EmbeddedKafka:
         self._lib = _load()
         error = ctypes.create_string_buffer(512)
         config = self._lib.rd_kafka_conf_new()
-        self._lib.rd_kafka_conf_set(config, b"log_level", b"0", error, 512)  # it would warn on stderr that it has no servers to connect to
+        self._lib.rd_kafka_conf_set(
+            config, b"log_level", b"0", error, 512
+        )  # it would warn on stderr that it has no servers to connect to
         self._client = self._lib.rd_kafka_new(_PRODUCER, config, error, 512)
         if not self._client:
             raise EmbeddedKafkaUnavailable(error.value.decode())

@@ -14,11 +14,14 @@ TOPICS: Mapping[str, str] = {role.value: f"{PREFIX}{role.value.replace('_', '-')
 
 
 class Address(NamedTuple):
+    """A topic and a partition of it."""
+
     topic: str
     partition: int
 
 
 def topic_of(role: str) -> str:
+    """The topic of a role."""
     return TOPICS.get(role) or f"{PREFIX}{role.replace('_', '-')}"
 
 

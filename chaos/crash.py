@@ -86,7 +86,11 @@ def probe(plan: Sequence[Crash], process: str, journal: Path) -> Probe:
 
 def due(plan: Sequence[Crash], position: int, journal: Path) -> list[Crash]:
     """The faults that wait for the log to reach this position and have not happened yet."""
-    return [crash for crash in plan if crash.position is not None and crash.position <= position and not _entry(crash, journal).exists()]
+    return [
+        crash
+        for crash in plan
+        if crash.position is not None and crash.position <= position and not _entry(crash, journal).exists()
+    ]
 
 
 def inject(crash: Crash, pid: int, journal: Path) -> bool:

@@ -79,7 +79,9 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
             return replace(agent, status=Status.STOPPED)
 
 
-def claim(agent: Agent, *, pid: int, host: str, detected_by: str, detected_ms: float | None, last_sign_ms: int | None, now_ms: int) -> Claimed:
+def claim(
+    agent: Agent, *, pid: int, host: str, detected_by: str, detected_ms: float | None, last_sign_ms: int | None, now_ms: int
+) -> Claimed:
     """The claim of the next epoch."""
     return Claimed(
         at_ms=now_ms,

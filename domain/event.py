@@ -83,6 +83,7 @@ def decode_all(rows: Iterable[tuple[str, bytes]]) -> list[Event]:
     decoders = _decoders
     events: list[Event] = []
     add = events.append
+    topic = ""
     try:
         for topic, state in rows:
             decode_one = decoders.get(topic)
@@ -114,7 +115,12 @@ def _upcasting(cls: type[Event]) -> Callable[[bytes], Event]:
                 getattr(cls, f"upcast_v{version}_v{version + 1}")(fields)
                 version += 1
             return msgspec.convert(fields, cls)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:  # what an upcaster raises on fields it did not expect
+        except (
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:  # what an upcaster raises on fields it did not expect
             raise CorruptEvent(f"{cls.TOPIC}: {error!r}") from error
 
     return decode_upcasting

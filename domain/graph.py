@@ -63,7 +63,7 @@ def declare(graph: Graph) -> Graph:
     return graph
 
 
-# --- the product launch (SCOPE A2, A3) ---------------------------------------------------------------------------------------
+# --- the product launch (SCOPE A2, A3) ------------------------------------------------------------------------------
 
 LAUNCH_PRODUCT = declare(
     Graph(

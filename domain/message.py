@@ -39,7 +39,7 @@ class Tell(msgspec.Struct, frozen=True):
     deadline_ms: int | None = None
 
 
-# --- bodies ---------------------------------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------------------------
 
 
 class TaskRef(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 }
 
 
-# --- envelope -------------------------------------------------------------------------------------------------------------
+# --- envelope -------------------------------------------------------------------------------------------------------
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -143,7 +143,9 @@ def message_id(stream: str, version: int, index: int) -> str:
 
     Written out, since `uuid.uuid5` costs five times as much and every message needs one.
     """
-    hashed = bytearray(hashlib.sha1(_NAMESPACE + f"{stream}\x1f{version}\x1f{index}".encode(), usedforsecurity=False).digest()[:16])
+    hashed = bytearray(
+        hashlib.sha1(_NAMESPACE + f"{stream}\x1f{version}\x1f{index}".encode(), usedforsecurity=False).digest()[:16]
+    )
     hashed[6] = hashed[6] & 0x0F | 0x50
     hashed[8] = hashed[8] & 0x3F | 0x80
     text = hashed.hex()

@@ -57,7 +57,7 @@ class Results:
         ]
         return sorted([*old, *self._recent])
 
-    # --- snapshots ------------------------------------------------------------------------------------------------------------
+    # --- snapshots ---------------------------------------------------------------------------------------------------
 
     def to_bytes(self) -> bytes:
         """One form for equal results: the mask with its length, then index and digest of each in order."""

@@ -42,7 +42,7 @@ class Status(StrEnum):
 OVER = frozenset({Status.COMPLETED, Status.DEGRADED, Status.FAILED, Status.ABANDONED})
 
 
-# --- events ---------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 class Requested(Event, frozen=True):
@@ -108,7 +108,7 @@ class Abandoned(Event, frozen=True):
 RunEvent = Requested | WorkflowsStarted | WorkflowEnded | ClosingStarted | Completed | Abandoned
 
 
-# --- state ----------------------------------------------------------------------------------------------------------------
+# --- state ----------------------------------------------------------------------------------------------------------
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -146,7 +146,7 @@ def evolve(run: Run, event: RunEvent) -> Run:
             return replace(run, status=Status.ABANDONED, reason=reason)
 
 
-# --- decisions --------------------------------------------------------------------------------------------------------------
+# --- decisions ------------------------------------------------------------------------------------------------------
 
 
 class NothingRequested(Exception):
@@ -206,7 +206,7 @@ def abandon(run: Run, reason: str, now_ms: int) -> Decision:
     return Decision([Abandoned(at_ms=now_ms, reason=reason)])
 
 
-# --- messages -----------------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------------------------
 
 
 def stream_of(request: Requested, ordinal: int) -> str:
@@ -232,7 +232,14 @@ def tells(stream: str, run: Run, event: Event) -> Iterable[Tell]:
 
 def _common(run: Run) -> dict[str, Any]:
     asked = run.asked
-    return {"seed": asked.seed, "as_of": asked.as_of, "currency": asked.currency, "shards": asked.shards, "run_key": asked.key, **asked.parameters}
+    return {
+        "seed": asked.seed,
+        "as_of": asked.as_of,
+        "currency": asked.currency,
+        "shards": asked.shards,
+        "run_key": asked.key,
+        **asked.parameters,
+    }
 
 
 def _assign(run: str, receiver: str, task_id: str, task_type: str, parameters: dict[str, Any]) -> Tell:

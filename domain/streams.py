@@ -35,8 +35,8 @@ class Kind(NamedTuple, Generic[S]):
     """What is common to all streams of one kind.
 
     `initial` is the state before the first event; `evolve` gives the state after an event; `tells` the messages that an event is
-    told in (given the stream's name and the state after it); `is_open` whether its owner still has work with it: open streams are what a new owner
-    picks up. `snapshot_every` events a snapshot is worth its bytes (0: such streams stay short).
+    told in (given the stream's name and the state after it); `is_open` whether its owner still has work with it: open streams
+    are what a new owner picks up. `snapshot_every` events a snapshot is worth its bytes (0: such streams stay short).
     """
 
     name: str
@@ -128,7 +128,9 @@ def agent_stream(agent: str) -> str:
 def snapshot_codec(state_type: type[S]) -> tuple[Callable[[S], bytes], Callable[[bytes], S]]:
     """Encode and decode a state for a snapshot. States are msgspec structs; a class of our own in them offers `to_bytes` and
     `from_bytes`. Equal states have equal bytes, so a snapshot can be checked against a replay."""
-    return msgspec.json.Encoder(enc_hook=_to_bytes, order="deterministic").encode, msgspec.json.Decoder(state_type, dec_hook=_from_bytes).decode
+    return msgspec.json.Encoder(enc_hook=_to_bytes, order="deterministic").encode, msgspec.json.Decoder(
+        state_type, dec_hook=_from_bytes
+    ).decode
 
 
 def _to_bytes(value: Any) -> Any:

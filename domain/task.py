@@ -36,7 +36,7 @@ class Status(StrEnum):
 OVER = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
-# --- events ---------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 class Assigned(Event, frozen=True):
@@ -96,7 +96,7 @@ class Cancelled(Event, frozen=True):
 TaskEvent = Assigned | EffectIntended | EffectPerformed | Resumed | Completed | Failed | Cancelled
 
 
-# --- state ----------------------------------------------------------------------------------------------------------------
+# --- state ----------------------------------------------------------------------------------------------------------
 
 
 class TaskState(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ def evolve(task: TaskState, event: TaskEvent) -> TaskState:
             return replace(task, status=Status.CANCELLED, intents=(), input=None)
 
 
-# --- decisions --------------------------------------------------------------------------------------------------------------
+# --- decisions ------------------------------------------------------------------------------------------------------
 
 
 def accepts(task: TaskState) -> bool:
@@ -138,7 +138,9 @@ def accepts(task: TaskState) -> bool:
     return task.status is Status.UNKNOWN
 
 
-def take(task: TaskState, given: Task, reply_to: str, deadline_ms: int | None, intents: Sequence[EffectIntended], now_ms: int) -> Decision:
+def take(
+    task: TaskState, given: Task, reply_to: str, deadline_ms: int | None, intents: Sequence[EffectIntended], now_ms: int
+) -> Decision:
     """First append of a step that waits: the task with its input, and what it is about to do."""
     if not accepts(task):
         return NOTHING
@@ -159,7 +161,9 @@ def complete(task: TaskState, output: dict[str, Any], receipts: Mapping[str, str
     """The work is done. After a cancellation the result comes too late and changes nothing."""
     if task.status is not Status.ASSIGNED:
         return NOTHING
-    performed = [EffectPerformed(at_ms=now_ms, key=key, receipt=receipt) for key, receipt in receipts.items() if key not in task.receipts]
+    performed = [
+        EffectPerformed(at_ms=now_ms, key=key, receipt=receipt) for key, receipt in receipts.items() if key not in task.receipts
+    ]
     return Decision([*performed, Completed(at_ms=now_ms, output=output, attempts=task.attempts + retries)])
 
 
@@ -183,7 +187,7 @@ def cancel(task: TaskState, reason: str, now_ms: int) -> Decision:
     return NOTHING if task.status in OVER else Decision([Cancelled(at_ms=now_ms, reason=reason)])
 
 
-# --- messages -----------------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------------------------
 
 
 def tells(stream: str, task: TaskState, event: Event) -> Iterable[Tell]:

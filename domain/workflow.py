@@ -38,7 +38,7 @@ class StepStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-# --- events ---------------------------------------------------------------------------------------------------------------
+# --- events ---------------------------------------------------------------------------------------------------------
 
 
 class Started(Event, frozen=True):
@@ -94,7 +94,7 @@ class Ended(Event, frozen=True):
 WorkflowEvent = Started | StepAssigned | StepCompleted | StepFailed | StepCancelled | Ended
 
 
-# --- state ----------------------------------------------------------------------------------------------------------------
+# --- state ----------------------------------------------------------------------------------------------------------
 
 
 class StepState(msgspec.Struct, frozen=True):
@@ -165,7 +165,7 @@ def outputs_of(workflow: Workflow) -> dict[str, str]:
     return files
 
 
-# --- decisions --------------------------------------------------------------------------------------------------------------
+# --- decisions ------------------------------------------------------------------------------------------------------
 
 
 class UnknownGraph(Exception):
@@ -183,7 +183,11 @@ def start(workflow: Workflow, task: Task, reply_to: str, now_ms: int) -> Decisio
     if task.task_type not in GRAPHS:
         raise UnknownGraph(f"no workflow graph is called {task.task_type!r}")
     begun = Started(
-        at_ms=now_ms, graph=task.task_type, key=str(task.parameters.get("key", task.task_id)), reply_to=reply_to, parameters=task.parameters
+        at_ms=now_ms,
+        graph=task.task_type,
+        key=str(task.parameters.get("key", task.task_id)),
+        reply_to=reply_to,
+        parameters=task.parameters,
     )
     state = evolve(workflow, begun)
     return Decision([begun, *_assign_ready(state, now_ms)])
@@ -264,7 +268,7 @@ def _end(workflow: Workflow, events: list[Event], now_ms: int, reason: str = "")
     return Decision([*events, Ended(at_ms=now_ms, completed=not reason, result=digest(document), reason=reason)], [document])
 
 
-# --- messages -----------------------------------------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------------------------
 
 
 def tells(stream: str, workflow: Workflow, event: Event) -> Iterable[Tell]:
@@ -278,7 +282,11 @@ def tells(stream: str, workflow: Workflow, event: Event) -> Iterable[Tell]:
             yield Tell(MessageType.TASK_CANCEL, workflow.steps[step].agent, TaskCancel(ref, reason), run)
         case Ended(completed=completed, result=result, reason=reason):
             ref = TaskRef(stream, workflow.start.graph)
-            output: dict[str, Any] = {"completed": completed, "result": result, "index": workflow.start.parameters.get("index", -1)}
+            output: dict[str, Any] = {
+                "completed": completed,
+                "result": result,
+                "index": workflow.start.parameters.get("index", -1),
+            }
             output |= {"reason": reason, "files": outputs_of(workflow)}
             yield Tell(MessageType.TASK_COMPLETE, workflow.start.reply_to, TaskComplete(ref, output), run)
 

@@ -16,7 +16,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Always so: a benchmark pri
 
 
 @bench.command(epilog="Example: rehydrate bench steps --concurrency 1,16,64")
-def steps(concurrency: Concurrency = "1,16,64", workflows: Annotated[int, typer.Option(min=10)] = 400, json: AsJson = True) -> None:
+def steps(
+    concurrency: Concurrency = "1,16,64", workflows: Annotated[int, typer.Option(min=10)] = 400, json: AsJson = True
+) -> None:
     """Durable steps a second in one process, beside raw single-row inserts in the same run."""
     from evaluation.bench import steps as measured
 
@@ -24,7 +26,9 @@ def steps(concurrency: Concurrency = "1,16,64", workflows: Annotated[int, typer.
 
 
 @bench.command(epilog="Example: rehydrate bench swarm --concurrency 16,64")
-def swarm(concurrency: Concurrency = "16,64", workflows: Annotated[int, typer.Option(min=100)] = 2000, json: AsJson = True) -> None:
+def swarm(
+    concurrency: Concurrency = "16,64", workflows: Annotated[int, typer.Option(min=100)] = 2000, json: AsJson = True
+) -> None:
     """Durable steps a second over the whole road: lead and worker as processes, Kafka between them."""
     from evaluation.bench import swarm as measured
 

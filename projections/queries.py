@@ -42,7 +42,7 @@ async def lag(engine: AsyncEngine, log: Log) -> views.Lag:
     return views.Lag(position, head, max(0, head - position))
 
 
-# --- runs -------------------------------------------------------------------------------------------------------------------
+# --- runs -----------------------------------------------------------------------------------------------------------
 
 
 async def runs(engine: AsyncEngine, limit: int = LIMIT) -> list[views.RunRow]:
@@ -99,7 +99,7 @@ async def _recoveries_of(connection: AsyncConnection, run_row: Mapping[str, Any]
     return [_view(views.Recovery, row) for row in await _all(connection, statement)]
 
 
-# --- workflows --------------------------------------------------------------------------------------------------------------
+# --- workflows ------------------------------------------------------------------------------------------------------
 
 
 async def workflows(
@@ -142,7 +142,7 @@ async def messages(engine: AsyncEngine, workflow_id: str) -> list[views.MessageR
         return [_view(views.MessageRow, row) for row in await _all(connection, statement)]
 
 
-# --- agents -----------------------------------------------------------------------------------------------------------------
+# --- agents ---------------------------------------------------------------------------------------------------------
 
 
 async def agents(engine: AsyncEngine, supervised: bool) -> list[views.AgentRow]:
@@ -179,7 +179,7 @@ def _agent(name: str, owner: Mapping[str, Any] | None, beat: presence.Presence |
     )
 
 
-# --- dead letters -----------------------------------------------------------------------------------------------------------
+# --- dead letters ---------------------------------------------------------------------------------------------------
 
 
 async def dead_letters(engine: AsyncEngine, status: str | None = None, limit: int = LIMIT) -> list[views.DeadLetterRow]:
@@ -203,7 +203,7 @@ def _letter(row: Mapping[str, Any]) -> views.DeadLetterRow:
     return _view(views.DeadLetterRow, row, **where)
 
 
-# --- rows to views ----------------------------------------------------------------------------------------------------------
+# --- rows to views --------------------------------------------------------------------------------------------------
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Mapping[str, Any]]:

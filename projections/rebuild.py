@@ -79,7 +79,7 @@ async def _scratch() -> AsyncIterator[AsyncEngine]:
             await engine.dispose()
 
 
-# --- rebuild ----------------------------------------------------------------------------------------------------------------
+# --- rebuild --------------------------------------------------------------------------------------------------------
 
 
 async def rebuild(engine: AsyncEngine, log: Log) -> Rebuilt:
@@ -120,7 +120,7 @@ async def _copy(source: AsyncConnection, target: AsyncConnection, table: Table) 
         await target.execute(insert(table), [dict(row) for row in rows])
 
 
-# --- verify -----------------------------------------------------------------------------------------------------------------
+# --- verify ---------------------------------------------------------------------------------------------------------
 
 
 async def verify(engine: AsyncEngine, log: Log, listed: int = LISTED) -> Mismatches:

@@ -121,7 +121,7 @@ class RunSummary:
         if taker is not None:
             taker(recorded, event)
 
-    # --- events -------------------------------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------------------
 
     def _feed_run(self, recorded: Recorded, event: run.RunEvent) -> None:
         if recorded.stream != self.run_id:
@@ -231,7 +231,7 @@ class RunSummary:
     def _lead_shards(self) -> int:
         return 1 if self._request is None else self._request.shards.get(Role.LEAD, 1)
 
-    # --- what is read -------------------------------------------------------------------------------------------------------
+    # --- what is read ------------------------------------------------------------------------------------------------
 
     def progress(self) -> Progress:
         """How far the run is; cheap enough for a live view."""

@@ -20,13 +20,13 @@ from agents.worker import Worker
 from broker import codec
 from domain import agent as agents
 from domain.decision import Decision
-from domain.ports.clock import wall_clock_ms
 from domain.ports.effects import StaleEpoch
 from domain.ports.probe import Probe
 from domain.ports.store import Append, EventStore, Fenced, StreamAppend, VersionConflict
 from domain.role import Role, agent_id
 from domain.streams import agent_stream
 from runtime import wiring
+from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.processes import Beat, Heart
 from runtime.settings import Settings
@@ -64,7 +64,10 @@ def _prepare(name: str, order: Order) -> None:
     data = DataDir(order.settings.data_dir)
     path = data.logs / f"{name.replace('/', '.')}.log"
     logging.basicConfig(
-        filename=path, level=order.settings.log_level, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s", force=True
+        filename=path,
+        level=order.settings.log_level,
+        format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s",
+        force=True,
     )
     for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -73,7 +76,7 @@ def _prepare(name: str, order: Order) -> None:
     gc.freeze()  # what the fork server imported is shared: the collector must not touch, and so copy, it
 
 
-# --- an agent -----------------------------------------------------------------------------------------------------------------------
+# --- an agent -------------------------------------------------------------------------------------------------------
 
 
 async def _agent(name: str, lifeline: Connection, beats: Connection, order: Order) -> int:
@@ -149,7 +152,7 @@ async def _append(store: EventStore, name: str, held: Held, decision: Decision) 
     return Held(agents.KIND.fold(decision.events, held.state), held.version + len(decision.events))
 
 
-# --- the projector --------------------------------------------------------------------------------------------------------------------
+# --- the projector --------------------------------------------------------------------------------------------------
 
 
 async def _projector(name: str, lifeline: Connection, beats: Connection, order: Order) -> int:
@@ -174,7 +177,7 @@ async def _projector(name: str, lifeline: Connection, beats: Connection, order: 
     return 0
 
 
-# --- helpers --------------------------------------------------------------------------------------------------------------------------
+# --- helpers --------------------------------------------------------------------------------------------------------
 
 
 def _on_signal() -> asyncio.Event:

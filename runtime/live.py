@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleRenderable, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -64,8 +64,7 @@ class LiveView:
             self._printed_at = now
             self._line(
                 f"{self._elapsed()} {progress.status}: {progress.ended}/{progress.products} products, "
-                f"{progress.steps_done}/{progress.steps_total} steps"
-                + (f", {progress.failed} failed" if progress.failed else "")
+                f"{progress.steps_done}/{progress.steps_total} steps" + (f", {progress.failed} failed" if progress.failed else "")
             )
 
     def say(self, line: str) -> None:
@@ -76,7 +75,7 @@ class LiveView:
         elif self._last is not None:
             self._live.update(self._picture(self._last))
 
-    # --- helpers --------------------------------------------------------------------------------------------------------------------
+    # --- helpers -----------------------------------------------------------------------------------------------------
 
     def _line(self, text: str) -> None:
         if not self._quiet:
@@ -86,7 +85,7 @@ class LiveView:
         return f"{time.monotonic() - self._begun:6.2f} s"
 
     def _picture(self, progress: Progress) -> Panel:
-        parts = [self._bars(progress), Text(), self._agents(progress)]
+        parts: list[ConsoleRenderable] = [self._bars(progress), Text(), self._agents(progress)]
         lines = [recovery_line(recovery) for recovery in progress.recoveries[-NEWS_KEPT:] if recovery.resumed_ms is not None]
         if self._news or lines:
             parts += [Text(), Text("\n".join([*self._news[-NEWS_KEPT:], *lines]), style="yellow")]
@@ -99,14 +98,28 @@ class LiveView:
         grid.add_column(width=50)
         grid.add_column()
         failed = f", {progress.failed} failed" if progress.failed else ""
-        grid.add_row("products", ProgressBar(max(progress.products, 1), progress.ended, width=50), f"{progress.ended} of {progress.products}{failed}")
-        grid.add_row("steps", ProgressBar(max(progress.steps_total, 1), progress.steps_done, width=50), f"{progress.steps_done} of {progress.steps_total}")
+        grid.add_row(
+            "products",
+            ProgressBar(max(progress.products, 1), progress.ended, width=50),
+            f"{progress.ended} of {progress.products}{failed}",
+        )
+        grid.add_row(
+            "steps",
+            ProgressBar(max(progress.steps_total, 1), progress.steps_done, width=50),
+            f"{progress.steps_done} of {progress.steps_total}",
+        )
         return grid
 
     @staticmethod
     def _agents(progress: Progress) -> Table:
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name, justify in (("agent", "left"), ("epoch", "right"), ("process", "right"), ("status", "left"), ("last event", "left")):
+        for name, justify in (
+            ("agent", "left"),
+            ("epoch", "right"),
+            ("process", "right"),
+            ("status", "left"),
+            ("last event", "left"),
+        ):
             table.add_column(name, justify="right" if justify == "right" else "left")
         for agent in progress.agents:
             style = "" if agent.status == "ready" else "yellow"
@@ -123,6 +136,8 @@ def _last(agent: AgentProgress) -> str:
 
 def recovery_line(recovery: Recovery) -> str:
     """A recovery as a sentence."""
-    found = f"found by {recovery.detected_by}" + (f" after {recovery.detected_ms:.0f} ms" if recovery.detected_ms is not None else "")
+    found = f"found by {recovery.detected_by}" + (
+        f" after {recovery.detected_ms:.0f} ms" if recovery.detected_ms is not None else ""
+    )
     back = f", back at work after {recovery.resumed_ms:.0f} ms" if recovery.resumed_ms is not None else ""
     return f"{recovery.agent} recovered: epoch {recovery.old_epoch} → {recovery.new_epoch}, {found}{back}"

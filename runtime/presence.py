@@ -10,8 +10,8 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from domain.ports.clock import wall_clock_ms
 from projections.presence import Presence, PresenceWriter
+from runtime.clock import wall_clock_ms
 from runtime.processes import Beat
 
 WRITE_EVERY_S = 1.0

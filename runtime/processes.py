@@ -52,7 +52,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-# --- in the supervisor ------------------------------------------------------------------------------------------------------------
+# --- in the supervisor ----------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -122,7 +122,9 @@ class ForkServer:
         """Start a process that runs `main(name, lifeline, beats, *arguments)`."""
         beats, beats_there = self._context.Pipe(duplex=False)
         lifeline_there, lifeline = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_enter, args=(main, name, lifeline_there, beats_there, *arguments), name=name, daemon=True)
+        process = self._context.Process(
+            target=_enter, args=(main, name, lifeline_there, beats_there, *arguments), name=name, daemon=True
+        )
         with self._lock:
             process.start()
         beats_there.close()
@@ -133,7 +135,7 @@ class ForkServer:
         return Child(name, pid, os.pidfd_open(pid), beats, lifeline, process, now, now)
 
 
-# --- in the child -------------------------------------------------------------------------------------------------------------------
+# --- in the child ---------------------------------------------------------------------------------------------------
 
 
 def _enter(main: Callable[..., None], name: str, lifeline: Connection, beats: Connection, *arguments: Any) -> None:

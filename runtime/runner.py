@@ -17,11 +17,11 @@ from agents.unit import Unit
 from broker import codec
 from domain import run
 from domain.event import decode
-from domain.ports.clock import wall_clock_ms
 from domain.ports.store import Recorded
 from domain.role import CLIENT
 from projections.run_summary import Progress, RunSummary
 from runtime import outputs, request, wiring
+from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.settings import Settings
 from runtime.supervisor import Supervisor
@@ -61,6 +61,8 @@ Hook = Callable[[Supervisor, Progress], None]
 
 
 class Found(NamedTuple):
+    """A run of the store: its stream and its state."""
+
     stream: str
     run: run.Run
 
@@ -79,9 +81,8 @@ async def execute(wish: Wish, settings: Settings, data: DataDir, view: View, hoo
     try:
         found = await _find_or_begin(store, wish, inputs, view.say)
         outputs.check_target(wish.out, found.run.asked.key, wish.overwrite)
-        if found.run.status not in run.OVER:
-            if found.run.status is not run.Status.REQUESTED:
-                view.say(f"going on with {found.stream}, which was interrupted")
+        if found.run.status not in run.OVER | {run.Status.REQUESTED}:
+            view.say(f"going on with {found.stream}, which was interrupted")
         summary = await _drive(store, settings, data, found, view, hook)
         written = await outputs.write(wish.out, found.run.asked.key, summary.outputs, store.content)
     finally:
@@ -91,7 +92,7 @@ async def execute(wish: Wish, settings: Settings, data: DataDir, view: View, hoo
     return {**document, "outputs": written, "skipped_rows": skipped, "elapsed_s": round(time.monotonic() - begun, 3)}
 
 
-# --- which run ------------------------------------------------------------------------------------------------------------------------
+# --- which run ------------------------------------------------------------------------------------------------------
 
 
 async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs, say: Callable[[str], None]) -> Found:
@@ -132,7 +133,7 @@ async def _append(store: SqliteStore, stream: str, decide: Callable[[run.Run, in
     await store.append(unit.request())
 
 
-# --- until it is over -------------------------------------------------------------------------------------------------------------------
+# --- until it is over -----------------------------------------------------------------------------------------------
 
 
 async def _drive(

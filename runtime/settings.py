@@ -16,21 +16,31 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REHYDRATE_", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path(".rehydrate"), description="Where events, read models, logs and the effect spool live.")
-    database: str = Field("", description="URL of the event store; empty: SQLite in the data dir.")
-    kafka: str = Field("", description="HOST:PORT[,…] of a Kafka cluster; empty: the embedded broker.")
-    hmac_key: SecretStr | None = Field(None, description="Key that signs messages; none: a plain digest, which finds accidents only.")
-    effects_url: str = Field("", description="Gateway that effects are posted to; empty: the spool in the data dir.")
-    effect_timeout_s: float = Field(30.0, gt=0, description="How long one request to the gateway may take.")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of a feed's amounts (ISO 4217); Shopify's CSV names none.")
-    window: int = Field(64, ge=1, le=1000, description="Products of a run on their way at a time.")
-    heartbeat_s: float = Field(0.25, gt=0, description="Time between two heartbeats of a process.")
-    silence_s: float = Field(5.0, gt=0, description="A process without a heartbeat for so long is killed and replaced.")
-    start_timeout_s: float = Field(30.0, gt=0, description="How long a new process may take to its first heartbeat.")
-    stop_timeout_s: float = Field(10.0, gt=0, description="How long an orderly stop may take before processes are killed.")
-    restart_backoff_s: float = Field(0.2, ge=0, description="First wait before a process that keeps dying is started again; it doubles.")
-    chaos_plan: Path | None = Field(None, description="JSON file of faults to inject into this run (see docs: chaos).")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of the log files in the data dir.")
+    data_dir: Path = Field(default=Path(".rehydrate"), description="Where events, read models, logs and the effect spool live.")
+    database: str = Field(default="", description="URL of the event store; empty: SQLite in the data dir.")
+    kafka: str = Field(default="", description="HOST:PORT[,…] of a Kafka cluster; empty: the embedded broker.")
+    hmac_key: SecretStr | None = Field(
+        default=None, description="Key that signs messages; none: a plain digest, which finds accidents only."
+    )
+    effects_url: str = Field(default="", description="Gateway that effects are posted to; empty: the spool in the data dir.")
+    effect_timeout_s: float = Field(default=30.0, gt=0, description="How long one request to the gateway may take.")
+    currency: str = Field(
+        default="USD", pattern="^[A-Z]{3}$", description="Currency of a feed's amounts (ISO 4217); Shopify's CSV names none."
+    )
+    window: int = Field(default=64, ge=1, le=1000, description="Products of a run on their way at a time.")
+    heartbeat_s: float = Field(default=0.25, gt=0, description="Time between two heartbeats of a process.")
+    silence_s: float = Field(default=5.0, gt=0, description="A process without a heartbeat for so long is killed and replaced.")
+    start_timeout_s: float = Field(default=30.0, gt=0, description="How long a new process may take to its first heartbeat.")
+    stop_timeout_s: float = Field(
+        default=10.0, gt=0, description="How long an orderly stop may take before processes are killed."
+    )
+    restart_backoff_s: float = Field(
+        default=0.2, ge=0, description="First wait before a process that keeps dying is started again; it doubles."
+    )
+    chaos_plan: Path | None = Field(default=None, description="JSON file of faults to inject into this run (see docs: chaos).")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of the log files in the data dir."
+    )
 
     @property
     def hmac_bytes(self) -> bytes | None:

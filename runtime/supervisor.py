@@ -18,10 +18,10 @@ from broker.embedded import EmbeddedKafka
 from broker.relay import Relay
 from broker.topics import needed
 from chaos import crash
-from domain.ports.clock import wall_clock_ms
 from domain.role import CLIENT
 from runtime import wiring
 from runtime.child import Order, agent_main, projector_main
+from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.presence import PresenceBoard
 from runtime.processes import Child, ForkServer
@@ -81,7 +81,7 @@ class Supervisor:
         self.kafka = settings.kafka
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    # --- life -----------------------------------------------------------------------------------------------------------------------
+    # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start the broker where it is embedded, the fork server, and every process."""
@@ -90,7 +90,9 @@ class Supervisor:
             self._embedded = EmbeddedKafka(needed([*agents, CLIENT]))
             self.kafka = self._embedded.bootstrap
         await asyncio.to_thread(self._server.ensure_running)
-        await asyncio.gather(*(self._fill(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values()))
+        await asyncio.gather(
+            *(self._fill(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values())
+        )
         self._channel = wiring.channel(self._settings, self.kafka, CLIENT)
         await self._channel.start(None)
         self.outbox: Relay = wiring.relay(CLIENT, self._store, self._channel)
@@ -119,14 +121,14 @@ class Supervisor:
             child.kill(signal.SIGCONT)
             child.kill(signal.SIGTERM)
         until = time.monotonic() + self._settings.stop_timeout_s
-        while any(not child.dead() for child in children) and time.monotonic() < until:
+        while any(not child.dead() for child in children) and time.monotonic() < until:  # noqa: ASYNC110 pidfds set no event
             await asyncio.sleep(0.01)
         for child in children:
             if not child.dead():
                 log.warning("%s did not stop within %s s and is killed", child.name, self._settings.stop_timeout_s)
                 child.kill()
 
-    # --- children -------------------------------------------------------------------------------------------------------------------
+    # --- children ----------------------------------------------------------------------------------------------------
 
     def pid_of(self, name: str) -> int | None:
         """The process that fills a place now."""

@@ -108,7 +108,7 @@ class Verification:
     def _add(self, where: str, what: str, expected: Any, found: Any) -> None:
         self.report.mismatches.append(Mismatch(where, what, expected, found))
 
-    # --- the log --------------------------------------------------------------------------------------------------------------
+    # --- the log -----------------------------------------------------------------------------------------------------
 
     def _fold(self) -> None:
         streams, snapshots, named = self._streams, self._snapshots, self._named
@@ -190,7 +190,7 @@ class Verification:
             return
         self._add(where, "snapshot", *_difference(msgspec.json.decode(expected), found))
 
-    # --- beside the log -------------------------------------------------------------------------------------------------------
+    # --- beside the log ----------------------------------------------------------------------------------------------
 
     def _check_open_index(self) -> None:
         listed: dict[str, list[str]] = {}

@@ -31,20 +31,24 @@ SKILL_MODULES = (
 
 
 def event_store(data: DataDir, probe: Probe = nobody) -> SqliteStore:
+    """The event store of a data dir."""
     return SqliteStore(data.events, probe)
 
 
 def read_models_url(data: DataDir) -> str:
+    """The database of the read models."""
     return f"sqlite+aiosqlite:///{data.read_models}"
 
 
 def effects(settings: Settings, data: DataDir) -> EffectAdapter:
+    """Where effects go: the gateway, or the spool in the data dir."""
     if settings.effects_url:
         return Gateway(settings.effects_url, settings.effect_timeout_s)
     return Spool(data.effects)
 
 
 def channel(settings: Settings, kafka: str, agent: str) -> KafkaChannel:
+    """An agent's connection to Kafka."""
     return KafkaChannel(kafka, agent, settings.hmac_bytes)
 
 
@@ -59,13 +63,14 @@ def skills(role: str, modules: Sequence[str] = ()) -> Mapping[str, Skill]:
 
 
 def relay(agent: str, store: EventStore, bus: KafkaChannel) -> Relay:
+    """What publishes an agent's messages and repairs their loss."""
     return Relay(agent, store, bus)
 
 
 def chaos_probe(settings: Settings, data: DataDir, process: str) -> Probe:
+    """The probe that a process carries: what the chaos plan says of it, or nothing."""
     if settings.chaos_plan is None:
         return nobody
     from chaos import crash
 
     return crash.probe(crash.read_plan(Path(settings.chaos_plan)), process, data.chaos)
-

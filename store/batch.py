@@ -100,7 +100,8 @@ class Batch:
         if self._applied:
             marks = [(*pair, self._marks[pair].mark, _above(self._marks[pair])) for pair in self._applied]
             sql.executemany(
-                "INSERT INTO applied VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET mark = excluded.mark, above = excluded.above", marks
+                "INSERT INTO applied VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET mark = excluded.mark, above = excluded.above",
+                marks,
             )
         if self._claims:
             sql.executemany(
@@ -115,7 +116,7 @@ class Batch:
         if closed := [(stream,) for stream, (_, is_open) in self._open.items() if not is_open]:
             sql.executemany("DELETE FROM open_streams WHERE stream = ?", closed)
 
-    # --- checks -------------------------------------------------------------------------------------------------------------
+    # --- checks ------------------------------------------------------------------------------------------------------
 
     def _check_fence(self, request: Append) -> Refused | None:
         if request.epoch is None:
@@ -139,18 +140,22 @@ class Batch:
         for part in request.streams:
             actual = self._versions.get(part.stream)
             if actual is None:
-                row = self._sql.execute("SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (part.stream,))
+                row = self._sql.execute(
+                    "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (part.stream,)
+                )
                 actual = self._versions[part.stream] = row.fetchone()[0] or 0
             if actual != part.expected:
                 return VersionConflict(part.stream, part.expected, actual)
         return None
 
-    # --- bookkeeping --------------------------------------------------------------------------------------------------------
+    # --- bookkeeping -------------------------------------------------------------------------------------------------
 
     def _load_marks(self, receiver: str, sender: str) -> Marks:
         found = self._marks.get((receiver, sender))
         if found is None:
-            row = self._sql.execute("SELECT mark, above FROM applied WHERE receiver = ? AND sender = ?", (receiver, sender)).fetchone()
+            row = self._sql.execute(
+                "SELECT mark, above FROM applied WHERE receiver = ? AND sender = ?", (receiver, sender)
+            ).fetchone()
             found = self._marks[receiver, sender] = marks_of(*row) if row else Marks()
         return found
 

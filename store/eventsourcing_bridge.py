@@ -99,7 +99,9 @@ class Recorder(sqlite.SQLiteApplicationRecorder):
 
     def insert_events(self, stored_events: Sequence[persistence.StoredEvent], **kwargs: Any) -> NoReturn:
         streams = ", ".join(sorted({str(stored.originator_id) for stored in stored_events}))
-        raise ReadOnlyStreams(f"{streams or 'nothing'} cannot be appended through the eventsourcing library: use SqliteStore.append")
+        raise ReadOnlyStreams(
+            f"{streams or 'nothing'} cannot be appended through the eventsourcing library: use SqliteStore.append"
+        )
 
     def select_events(self, originator_id: UUID | str, **kwargs: Any) -> Sequence[persistence.StoredEvent]:
         return super().select_events(str(originator_id), **kwargs)

@@ -63,7 +63,7 @@ class MemoryStore:
             raise StoreUnavailable("the store is closed")
         return self._shared
 
-    # --- append ---------------------------------------------------------------------------------------------------------------
+    # --- append ------------------------------------------------------------------------------------------------------
 
     async def append(self, request: Append) -> Appended:
         encoded = [[(event.TOPIC, encode(event)) for event in part.events] for part in request.streams]
@@ -124,10 +124,12 @@ class MemoryStore:
     def _marks(self, receiver: str, sender: str) -> Marks:
         return self.world.applied.get((receiver, sender), Marks())
 
-    # --- read -----------------------------------------------------------------------------------------------------------------
+    # --- read --------------------------------------------------------------------------------------------------------
 
     async def read(self, stream: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
-        return [Recorded(row.position, stream, row.version, decode(row.topic, row.state)) for row in self._rows(stream, after, upto)]
+        return [
+            Recorded(row.position, stream, row.version, decode(row.topic, row.state)) for row in self._rows(stream, after, upto)
+        ]
 
     async def history(self, stream: str, after: int = 0, upto: int | None = None) -> list[Event]:
         return [decode(row.topic, row.state) for row in self._rows(stream, after, upto)]

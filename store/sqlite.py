@@ -63,12 +63,12 @@ class SqliteStore:
             raise StoreUnavailable(f"{path}: {error}") from error
         self._writer = Writer(path, lambda: connect(path), probe)
 
-    # --- append ---------------------------------------------------------------------------------------------------------------
+    # --- append ------------------------------------------------------------------------------------------------------
 
     async def append(self, request: Append) -> Appended:
         return await self._writer.submit(_encoded(request))
 
-    # --- read -----------------------------------------------------------------------------------------------------------------
+    # --- read --------------------------------------------------------------------------------------------------------
 
     async def read(self, stream: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
         rows = self._all(
@@ -145,7 +145,8 @@ class SqliteStore:
             rows = []
             for number in sorted(set(numbers))[:limit]:
                 rows += self._all(
-                    "SELECT receiver, n, value FROM outbox WHERE sender = ? AND receiver = ? AND n = ?", (sender, receiver, number)
+                    "SELECT receiver, n, value FROM outbox WHERE sender = ? AND receiver = ? AND n = ?",
+                    (sender, receiver, number),
                 )
         return [Parcel(*row) for row in rows if not marks.seen(row[1])]
 
@@ -196,4 +197,3 @@ def _encoded(request: Append) -> Encoded:
     ]
     contents = [(hashlib.sha256(data).digest(), data) for data in request.contents] if request.contents else ()
     return Encoded(request, rows, contents)
-

@@ -76,7 +76,7 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    # --- the thread -----------------------------------------------------------------------------------------------------------
+    # --- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         with ExitStack() as held:
@@ -172,7 +172,9 @@ class Writer:
             ).fetchall()
             for receiver, mark in marks:
                 if mark > self._trimmed.get((sender, receiver), 0):
-                    connection.execute("DELETE FROM outbox WHERE sender = ? AND receiver = ? AND n <= ?", (sender, receiver, mark))
+                    connection.execute(
+                        "DELETE FROM outbox WHERE sender = ? AND receiver = ? AND n <= ?", (sender, receiver, mark)
+                    )
                     self._trimmed[sender, receiver] = mark
 
 

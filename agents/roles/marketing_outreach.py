@@ -39,7 +39,7 @@ CALENDAR_JSON: Final = "calendar.json"
 CALENDAR_ICS: Final = "calendar.ics"
 
 
-# --- posts of one product -------------------------------------------------------------------------------------------------------
+# --- posts of one product -------------------------------------------------------------------------------------------
 
 
 class _ToPost:
@@ -89,7 +89,7 @@ class SchedulePosts:
         return documents.outcome(document, summary, trade={campaigns.stream_of(material.product.handle): [event]})
 
 
-# --- the calendar of all posts --------------------------------------------------------------------------------------------------
+# --- the calendar of all posts --------------------------------------------------------------------------------------
 
 
 class PlanCalendar(contract.Computes):
@@ -121,7 +121,7 @@ class PlanCalendar(contract.Computes):
         )
 
 
-# --- mails ----------------------------------------------------------------------------------------------------------------------
+# --- mails ----------------------------------------------------------------------------------------------------------
 
 
 class Announced(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from domain.event import Event
 from domain.marks import Marks
 
-# --- what goes in -----------------------------------------------------------------------------------------------------------
+# --- what goes in ----------------------------------------------------------------------------------------------------
 
 
 class StreamAppend(NamedTuple):
@@ -59,7 +59,7 @@ class Append(NamedTuple):
     claim: bool = False
 
 
-# --- what comes out ---------------------------------------------------------------------------------------------------------
+# --- what comes out -------------------------------------------------------------------------------------------------
 
 
 class Appended(NamedTuple):
@@ -134,7 +134,7 @@ class NoContent(KeyError):
     """No content document has this digest: it was erased, or never stored."""
 
 
-# --- the port ---------------------------------------------------------------------------------------------------------------
+# --- the port -------------------------------------------------------------------------------------------------------
 
 
 class EventStore(Protocol):

@@ -15,7 +15,9 @@ PAYLOAD_BYTES = 256
 NAMES = tuple(f"NOOP_{number}" for number in range(1, STEPS + 1))
 TEMPLATE = "bench"
 
-_EACH = declare(Graph("BENCH", *(Step(name, ROLE, after=NAMES[index - 1 : index] if index else ()) for index, name in enumerate(NAMES))))
+_EACH = declare(
+    Graph("BENCH", *(Step(name, ROLE, after=NAMES[index - 1 : index] if index else ()) for index, name in enumerate(NAMES)))
+)
 _CLOSE = declare(Graph("BENCH_CLOSE", Step("NOOP_CLOSE", ROLE)))
 TEMPLATES[TEMPLATE] = Template(TEMPLATE, _EACH, _CLOSE)
 
@@ -36,7 +38,7 @@ class Noop:
     }
 
     def __init__(self, task_type: str) -> None:
-        self.task_type = task_type  # type: ignore[misc]  # the protocol's class variable, here one class for all steps
+        self.task_type = task_type
 
     async def gather(self, task: Task, content: Content) -> None:
         return None

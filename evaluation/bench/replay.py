@@ -32,6 +32,7 @@ async def measure() -> dict[str, Any]:
         events = _events()
         for at in range(0, EVENTS, 1000):
             await store.append(Append("client/0", None, [StreamAppend(stream, at, events[at : at + 1000])]))
+        held = await load(store, stream)
         speeds = []
         for _ in range(ROUNDS):
             begun = time.perf_counter()
@@ -41,6 +42,7 @@ async def measure() -> dict[str, Any]:
         early = await load(store, stream, EVENTS - BEHIND_SNAPSHOT)
         taken = Snapshot(stream, early.version, codec_of(run.Run)[0](early.state))
         await store.append(Append("client/0", None, snapshots=[taken]))
+        again = await load(store, stream)
         times = []
         for _ in range(ROUNDS):
             begun = time.perf_counter()
@@ -65,4 +67,8 @@ def _events() -> list[Event]:
         manifest="0" * 64, shards={}, parameters={},
     )  # fmt: skip
     started = run.WorkflowsStarted(at_ms=2, items=[run.Item(index, f"product-{index}", "0" * 64) for index in range(64)])
-    return [request, started, *(run.WorkflowEnded(at_ms=3 + index, index=index, completed=True, result="0" * 64) for index in range(ended))]
+    return [
+        request,
+        started,
+        *(run.WorkflowEnded(at_ms=3 + index, index=index, completed=True, result="0" * 64) for index in range(ended)),
+    ]

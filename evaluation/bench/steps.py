@@ -25,12 +25,12 @@ from broker import codec
 from domain import agent
 from domain.message import Header, Message, Task, TaskAssign, rfc3339
 from domain.ports.bus import Delivery, Handler, Place
-from domain.ports.clock import wall_clock_ms
 from domain.ports.effects import Effect
 from domain.ports.store import Append, EventStore, Parcel, Received, StreamAppend
 from domain.streams import agent_stream, task_stream, workflow_stream
 from evaluation.bench import noop
 from evaluation.bench.figures import machine, percentile
+from runtime.clock import wall_clock_ms
 from store.sqlite import SqliteStore, connect
 
 WORKER, LEAD = f"{noop.ROLE}/0", "lead/0"
@@ -69,7 +69,9 @@ class _Loop:
         future = self._waiting[task_id] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
         now = wall_clock_ms()
-        header = Header(task_id, "TASK_ASSIGN", LEAD, WORKER, rfc3339(now), "run-bench-1", task_id, 1, deadline=rfc3339(now + 600_000))
+        header = Header(
+            task_id, "TASK_ASSIGN", LEAD, WORKER, rfc3339(now), "run-bench-1", task_id, 1, deadline=rfc3339(now + 600_000)
+        )
         task = Task(task_id, name, {"key": task_id}, {}, {"$ref": f"urn:rehydrate:task:{name}:output"})
         assert self._handler is not None
         await self._handler([Delivery(Message(header, TaskAssign(task)), Received(LEAD, number), b"", Place("bench", 0, number))])
@@ -147,7 +149,13 @@ async def measure(concurrency: Sequence[int], workflows: int = 400) -> dict[str,
 
 async def _worker(store: SqliteStore) -> tuple[Host, _Loop]:
     claimed = agent.claim(
-        agent.Agent(), pid=os.getpid(), host="bench", detected_by="start", detected_ms=None, last_sign_ms=None, now_ms=wall_clock_ms()
+        agent.Agent(),
+        pid=os.getpid(),
+        host="bench",
+        detected_by="start",
+        detected_ms=None,
+        last_sign_ms=None,
+        now_ms=wall_clock_ms(),
     )
     await store.append(Append(WORKER, 1, [StreamAppend(agent_stream(WORKER), 0, [claimed])], claim=True))
     loop = _Loop(store)

@@ -21,11 +21,11 @@ from broker import codec
 from domain import run, workflow
 from domain.decision import Decision, digest
 from domain.event import decode
-from domain.ports.clock import wall_clock_ms
 from domain.role import CLIENT
 from evaluation.bench import noop
 from evaluation.bench.figures import machine, percentile
 from runtime import wiring
+from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.settings import Settings
 from runtime.supervisor import Supervisor
@@ -43,7 +43,9 @@ async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settin
     """Steps a second with so many workflows under way at a time, each figure from a swarm and a store of its own."""
     results = []
     for at_once in concurrency:
-        with tempfile.TemporaryDirectory(prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")
+        ) as folder:
             given = (settings or Settings()).model_copy(update={"data_dir": Path(folder) / "data"})
             results.append({"concurrency": at_once, **await _measure(given, at_once, workflows)})
     kafka = settings.kafka if settings is not None and settings.kafka else "embedded"

@@ -146,7 +146,7 @@ def events_path(database: str) -> Path | None:
     return Path(path)
 
 
-# --- declaring commands -----------------------------------------------------------------------------------------------------
+# --- declaring commands ---------------------------------------------------------------------------------------------
 
 
 def group(app: typer.Typer, name: str, help_line: str) -> typer.Typer:

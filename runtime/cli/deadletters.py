@@ -104,9 +104,9 @@ def discard(call: Call, letter_ids: Ids = None, every: All = False) -> None:
 
 
 async def _decide(call: Call, letter_ids: Sequence[str], every: bool, *, replaying: bool) -> None:
-    from domain.ports.clock import wall_clock_ms
     from runtime import deadletters
     from runtime.cli.reading import event_store
+    from runtime.clock import wall_clock_ms
 
     if bool(letter_ids) == every:
         raise BadUsage("give either the ids of dead letters or --all")

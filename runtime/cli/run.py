@@ -21,7 +21,6 @@ MAX_SHARDS = 32
 LISTED_OUTPUTS = 12
 
 
-
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(
@@ -38,13 +37,21 @@ def run(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="product-launch-campaign")],
     products: Annotated[Path, typer.Option(metavar="FEED.csv", help="The vendor's products, in Shopify's CSV format.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files of the run go.")],
-    stock: Annotated[Path | None, typer.Option(metavar="FILE", help="Stock levels (CSV: SKU, Available), else the feed's.")] = None,
+    stock: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Stock levels (CSV: SKU, Available), else the feed's.")
+    ] = None,
     reviews: Annotated[Path | None, typer.Option(metavar="FILE", help="Reviews (CSV: handle, rating, title, body).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
-    as_of: Annotated[str | None, typer.Option(metavar="DATE", help="The day that dates count from, YYYY-MM-DD; default: today.")] = None,
-    skip_invalid: Annotated[bool, typer.Option("--skip-invalid", help="Leave products with bad rows out instead of refusing the feed.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The day that dates count from, YYYY-MM-DD; default: today.")
+    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave products with bad rows out instead of refusing the feed.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that holds other files.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Finish the run that is not finished, whatever the arguments.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish the run that is not finished, whatever the arguments.")
+    ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give the unfinished run up and begin this one.")] = False,
     shards: Annotated[list[str] | None, typer.Option(metavar="ROLE=N", help="Processes of a role; may be repeated.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also when only a part could be delivered.")] = False,
@@ -115,7 +122,9 @@ def kill_half_way(call: Call) -> Hook:
         if done or pid is None or progress.ended * 2 < progress.products or progress.status != "running":
             return
         done = True
-        supervisor.tell(f"SIGKILL to {DEMO_VICTIM} (process {pid}), with {progress.ended} of {progress.products} products through")
+        supervisor.tell(
+            f"SIGKILL to {DEMO_VICTIM} (process {pid}), with {progress.ended} of {progress.products} products through"
+        )
         fault = crash.Crash(id=f"demo-{pid}", process=DEMO_VICTIM, position=0)
         crash.inject(fault, pid, call.data().chaos)
 
@@ -139,7 +148,9 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     lines += [f"failed: {flow['key']}: {flow['reason']}" for flow in failed[:LISTED_OUTPUTS]]
     skipped = document["skipped_rows"]
     if skipped:
-        lines.append(f"{len(skipped)} bad rows left out: " + "; ".join(f"line {row['line']}: {row['reason']}" for row in skipped[:3]))
+        lines.append(
+            f"{len(skipped)} bad rows left out: " + "; ".join(f"line {row['line']}: {row['reason']}" for row in skipped[:3])
+        )
     paths = [path for path in document["outputs"] if "/mails/" not in path]
     mails = len(document["outputs"]) - len(paths)
     lines += [f"  {path}" for path in paths]
@@ -148,7 +159,7 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-# --- arguments ------------------------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------------------------
 
 
 def _workflow(name: str) -> str:
