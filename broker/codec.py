@@ -56,9 +56,14 @@ def digest(key: bytes | None, number: int, sender: str, receiver: str, value: by
     return hashed.hexdigest()
 
 
+def read_header(value: bytes) -> Header:
+    """The header of an encoded message of ours."""
+    return _decode_header(value).header
+
+
 def kafka_headers(sender: str, parcel: Parcel, key: bytes | None) -> KafkaHeaders:
     """The Kafka headers of a record. `sender` is who numbers it: the message's own sender, but for one put back from the dead."""
-    header = _decode_header(parcel.value).header
+    header = read_header(parcel.value)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", header.message_id.encode()),

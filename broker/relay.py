@@ -10,28 +10,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
+from broker import codec
 from broker.repair import Repair
+from domain import deadletter
+from domain.decision import digest
+from domain.message import from_rfc3339
 from domain.ports.bus import Bus
-from domain.ports.store import EventStore, Parcel, StoreUnavailable
+from domain.ports.clock import NowMs
+from domain.ports.store import Append, EventStore, Parcel, Received, Refused, StoreUnavailable, StreamAppend
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
 
-Unreachable = Callable[[Parcel], Awaitable[bool]]
-"""Decides about a message whose receiver was never claimed by anybody: True when it was made a dead letter."""
+DEAD_AFTER_S = 3600.0
+"""A message for an agent that nobody has ever been is dead after this age."""
 
 
 class Relay:
     """Publishes one sender's messages over its bus."""
 
-    def __init__(self, sender: str, store: EventStore, bus: Bus, unreachable: Unreachable | None = None) -> None:
+    def __init__(self, sender: str, store: EventStore, bus: Bus, now_ms: NowMs, dead_after_s: float = DEAD_AFTER_S) -> None:
         self._sender = sender
         self._store = store
         self._bus = bus
-        self._unreachable = unreachable
+        self._now_ms = now_ms
+        self._dead_after_ms = dead_after_s * 1000
         self._repairs: dict[str, Repair] = {}
         self._sent = asyncio.Event()
         self.republished = 0
@@ -70,16 +76,49 @@ class Relay:
         unapplied = await self._store.unapplied(self._sender)
         for receiver in self._repairs.keys() - unapplied.keys():
             del self._repairs[receiver]
-        claimed = await self._store.epochs() if unapplied and self._unreachable else {}
+        claimed = await self._store.epochs() if unapplied else {}
         for receiver, (marks, last) in unapplied.items():
             due = self._repairs.setdefault(receiver, Repair()).look(marks, last, time.monotonic())
             if not due:
                 continue
             parcels = await self._store.parcels(self._sender, receiver, due)
-            if self._unreachable is not None and receiver not in claimed:
-                parcels = [parcel for parcel in parcels if not await self._unreachable(parcel)]
+            if receiver not in claimed:
+                parcels = [parcel for parcel in parcels if not await self._buried(parcel)]
             self.republished += len(parcels)
             if parcels:
                 log.info("%s: %d messages for %s published again", self._sender, len(parcels), receiver)
                 self._bus.send(parcels)
         return bool(unapplied)
+
+    async def _buried(self, parcel: Parcel) -> bool:
+        """Make a message a dead letter if nobody has been its receiver for too long. In the receiver's stead it is marked as applied."""
+        header = codec.read_header(parcel.value)
+        if self._now_ms() - from_rfc3339(header.timestamp) < self._dead_after_ms:
+            return False
+        stream = deadletter.stream_of(digest(parcel.value))
+        letter = deadletter.Recorded(
+            at_ms=self._now_ms(),
+            reason="unreachable",
+            detail=f"{parcel.receiver} was never there",
+            agent=self._sender,
+            raw=digest(parcel.value),
+            message_id=header.message_id,
+            message_type=header.message_type,
+            sender=header.sender,
+            correlation_id=header.correlation_id,
+        )
+        known = await self._store.history(stream)
+        events = deadletter.record(deadletter.KIND.fold(known), letter).events
+        try:
+            await self._store.append(
+                Append(
+                    parcel.receiver,
+                    None,
+                    [StreamAppend(stream, len(known), events)] if events else (),
+                    [Received(self._sender, parcel.number)],
+                    contents=[parcel.value],
+                )
+            )
+        except Refused as error:
+            log.info("%s: %s was decided about meanwhile: %s", self._sender, header.message_id, error)
+        return True

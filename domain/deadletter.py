@@ -21,8 +21,9 @@ from domain.event import Event
 from domain.message import MessageType, NotUnderstood, TaskRef, Tell
 from domain.role import CLIENT
 
-NOT_AUTHENTIC = frozenset({"undecodable", "digest"})
-"""Reasons that say nothing about who sent the bytes: nobody is answered, and the real sender repairs."""
+UNANSWERED = frozenset({"undecodable", "digest", "unreachable"})
+"""Reasons that are answered to nobody: what is not authentic says nothing about its sender, who repairs it by itself; where the
+receiver was never there, nobody can answer in its name, and the deadline of the task tells the sender."""
 
 
 class Status(StrEnum):
@@ -103,7 +104,7 @@ def stream_of(raw_digest: str) -> str:
 
 def tells(stream: str, letter: DeadLetter, event: Event) -> Iterable[Tell]:
     """Whoever sent an authentic message learns that it was refused, and which task fails by it. A refusal is never refused back."""
-    if not isinstance(event, Recorded) or event.reason in NOT_AUTHENTIC or event.sender in {"", CLIENT}:
+    if not isinstance(event, Recorded) or event.reason in UNANSWERED or event.sender in {"", CLIENT}:
         return
     if event.message_type != MessageType.NOT_UNDERSTOOD:
         task = TaskRef(event.task_id, event.task_type) if event.task_id else None

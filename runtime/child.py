@@ -96,7 +96,7 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
         claimed = await claim(store, name, order)
         epoch = claimed.state.epoch
         bus = wiring.channel(settings, order.kafka, name)
-        host = Host(name, epoch, store, bus, wiring.relay(name, store, bus), codec.encode, wall_clock_ms)
+        host = Host(name, epoch, store, bus, wiring.relay(settings, name, store, bus), codec.encode, wall_clock_ms)
         opened = await host.start(_behaviour(host, settings, data, probe, order))
         held = await _append(store, name, claimed, agents.ready(claimed.state, opened, wall_clock_ms()))
         status = "ready"

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     stop_timeout_s: float = Field(
         default=10.0, gt=0, description="How long an orderly stop may take before processes are killed."
     )
+    dead_after_s: float = Field(default=3600.0, gt=0, description="A message for an agent that never was is dead after this age.")
     restart_backoff_s: float = Field(
         default=0.2, ge=0, description="First wait before a process that keeps dying is started again; it doubles."
     )

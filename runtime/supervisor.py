@@ -95,7 +95,7 @@ class Supervisor:
         )
         self._channel = wiring.channel(self._settings, self.kafka, CLIENT)
         await self._channel.start(None)
-        self.outbox: Relay = wiring.relay(CLIENT, self._store, self._channel)
+        self.outbox: Relay = wiring.relay(self._settings, CLIENT, self._store, self._channel)
         await self.outbox.publish_all()
         self._tasks = [asyncio.create_task(self._look_after()), asyncio.create_task(self.outbox.run())]
 

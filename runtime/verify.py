@@ -149,7 +149,7 @@ class Verification:
     def _decode(self, where: str, topic: str, stored: bytes) -> Event | None:
         try:
             event = decoder(topic)(stored)
-        except (UnknownTopic, CorruptEvent) as error:
+        except (UnknownTopic, CorruptEvent, msgspec.DecodeError) as error:
             self._add(where, "event", f"an event {topic}", str(error))
             return None
         again = encode(event)

@@ -13,6 +13,7 @@ from broker.relay import Relay
 from domain.ports.effects import EffectAdapter
 from domain.ports.probe import Probe, nobody
 from domain.ports.store import EventStore
+from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.effects.gateway import Gateway
 from runtime.effects.spool import Spool
@@ -62,9 +63,9 @@ def skills(role: str, modules: Sequence[str] = ()) -> Mapping[str, Skill]:
     return found
 
 
-def relay(agent: str, store: EventStore, bus: KafkaChannel) -> Relay:
+def relay(settings: Settings, agent: str, store: EventStore, bus: KafkaChannel) -> Relay:
     """What publishes an agent's messages and repairs their loss."""
-    return Relay(agent, store, bus)
+    return Relay(agent, store, bus, wall_clock_ms, settings.dead_after_s)
 
 
 def chaos_probe(settings: Settings, data: DataDir, process: str) -> Probe:

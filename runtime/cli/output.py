@@ -155,8 +155,8 @@ def _nobody_reads() -> None:
 
 
 def _to_builtin(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, Path | str):
+        return str(value)  # also a subclass of str, such as SQLAlchemy's names of columns
     raise NotImplementedError(f"no JSON for a {type(value).__name__}")
 
 

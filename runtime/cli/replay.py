@@ -67,7 +67,7 @@ def show(
         str | None, typer.Option("--at", metavar="TIME", help="As it was at this time (RFC 3339, such as 2026-11-21T09:30:00Z).")
     ] = None,
 ) -> None:
-    """Show the events of a stream and the state that follows from them."""
+    """Show a stream: its events and the state that follows."""
     asyncio.run(_show(call, stream, at_version, at))
 
 
@@ -149,6 +149,8 @@ async def _verify(call: Call) -> int:
 
 
 async def _verify_read_models(data: DataDir, store: SqliteStore, report: Report) -> None:
+    from msgspec import DecodeError
+
     from projections import rebuild
     from projections.database import open_engine
     from projections.fold import CannotProject
@@ -168,7 +170,7 @@ async def _verify_read_models(data: DataDir, store: SqliteStore, report: Report)
             raise
         report.notes.append(nothing)
         return
-    except CannotProject as error:
+    except (CannotProject, DecodeError) as error:
         report.mismatches.append(Mismatch("read models", "read model", "a log that can be replayed", str(error)))
         return
     finally:

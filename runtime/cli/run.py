@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from runtime.runner import Hook, Wish
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DEMO_VICTIM = "pricing_optimizer/0"
+DEMO_VICTIM = "marketing_outreach/0"
+DEMO_WINDOW = 12
+"""Few products at a time, so that every agent has work in hand when one is killed."""
 MAX_SHARDS = 32
 LISTED_OUTPUTS = 12
 
@@ -89,7 +91,7 @@ def demo(
     files = request.Files(EXAMPLES / "catalogue.csv", EXAMPLES / "stock.csv", EXAMPLES / "reviews.csv")
     if not files.products.exists():
         raise BadUsage(f"{EXAMPLES}: the demo's catalogue is in the project's repository; run it from a clone")
-    options = request.Options("product-launch-campaign", 0, None, call.settings.currency, False, call.settings.window)
+    options = request.Options("product-launch-campaign", 0, None, call.settings.currency, False, DEMO_WINDOW)
     return _execute(call, Wish(files, options, out, overwrite=True), hook=kill_half_way if kill else None)
 
 

@@ -20,7 +20,7 @@ from runtime.datadir import DataDir
 from store.sqlite import SqliteStore
 from tests.projections.launch_events import Launch, MemoryLog
 
-SNAPSHOT_AT = 5
+SNAPSHOT_AT = 3
 """The run gets a snapshot at this version: small runs of tests are shorter than `snapshot_every`."""
 
 MESSAGE = b'{"header":{"message_id":"m-1","message_type":"TASK_ASSIGN","sender":"lead/0"},"body":{}}'

@@ -182,8 +182,8 @@ def test_verify_finds_a_claim_that_left_an_epoch_out(data: Path, rehydrate: Rehy
 @pytest.mark.parametrize(
     ("sql", "found"),
     [
-        ("INSERT INTO open_streams VALUES ('lead/0', 'run-00000001-1')", "open for lead/0"),
-        ("INSERT INTO open_streams VALUES ('lead/0', 'run-none-1')", "open for lead/0"),
+        ("INSERT INTO open_streams (owner, stream) VALUES ('lead/0', 'run-00000001-1')", "open for lead/0"),
+        ("INSERT INTO open_streams (owner, stream) VALUES ('lead/0', 'run-none-1')", "open for lead/0"),
     ],
 )
 def test_verify_finds_a_stream_that_is_listed_as_open_and_is_not(data: Path, rehydrate: Rehydrate, sql: str, found: str) -> None:
@@ -202,8 +202,8 @@ def test_verify_finds_an_open_stream_that_is_not_listed(rehydrate: Rehydrate, tm
 @pytest.mark.parametrize(
     ("sql", "found"),
     [
-        ("DELETE FROM outbox WHERE sender = 'client/0' AND n = 1", None),
-        ("DELETE FROM applied WHERE sender = 'client/0'", None),
+        ("DELETE FROM applied WHERE sender = 'client/0'", {"neither": [1]}),
+        ("DELETE FROM outbox WHERE sender = 'lead/0' AND receiver = 'lead/1'", {"neither": [1]}),
         ("UPDATE applied SET mark = 5 WHERE sender = 'client/0'", {"beyond": [5]}),
         ("UPDATE outbox SET n = 900 WHERE sender = 'lead/0' AND receiver = 'lead/1' AND n = 1", {"neither": [1]}),
     ],
@@ -211,9 +211,6 @@ def test_verify_finds_an_open_stream_that_is_not_listed(rehydrate: Rehydrate, tm
 def test_verify_finds_messages_that_are_lost_or_from_nowhere(data: Path, rehydrate: Rehydrate, sql: str, found: object) -> None:
     """Applied or in the outbox is fine, neither is not."""
     change(data / "events.db", sql)
-    if found is None:
-        assert rehydrate("replay", "verify").code == 0
-        return
     assert found in [one["found"] for one in mismatches(rehydrate) if one["what"] == "messages"]
 
 
