@@ -1,6 +1,6 @@
 """AGENT_CRASH and AGENT_HANG: a process is really killed or frozen, at a named point of the road or at a position of the log.
 
-A plan is a JSON list, read once at start:
+Entries of a plan (see `chaos.plan`):
 
     [{"id": "k1", "process": "pricing_optimizer/0", "point": "after_commit", "hit": 17, "signal": "KILL"},
      {"id": "k2", "process": "projector", "position": 900, "signal": "KILL"}]
@@ -25,10 +25,6 @@ from domain.ports.probe import Point, Probe, nobody
 SIGNALS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP, "TERM": signal.SIGTERM}
 
 
-class BadPlan(ValueError):
-    """The plan file cannot be read or names an unknown point or signal."""
-
-
 class Crash(msgspec.Struct, frozen=True, kw_only=True):
     """One fault. Exactly one of `point` (with `hit`, from 1) and `position` is given."""
 
@@ -50,22 +46,6 @@ class Injected(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     point: str = ""
     position: int | None = None
-
-
-def read_plan(path: Path) -> tuple[Crash, ...]:
-    """Read a plan.
-
-    Raises:
-        BadPlan: with the place and the reason.
-    """
-    try:
-        plan = msgspec.json.decode(path.read_bytes(), type=tuple[Crash, ...])
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadPlan(f"{path}: {error}") from error
-    for crash in plan:
-        if (crash.point is None) == (crash.position is None) or crash.signal not in SIGNALS:
-            raise BadPlan(f"{path}: {crash.id}: needs either point or position, and a signal of {', '.join(SIGNALS)}")
-    return plan
 
 
 def probe(plan: Sequence[Crash], process: str, journal: Path) -> Probe:

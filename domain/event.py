@@ -93,6 +93,11 @@ def decode_all(rows: Iterable[tuple[str, bytes]]) -> list[Event]:
     return events
 
 
+def check_known(topic: str) -> None:
+    """Raises `UnknownTopic` for a topic that this code has no class for."""
+    decoder(topic)
+
+
 def decoder(topic: str) -> Callable[[bytes], Event]:
     """The function that decodes events of one topic; raises what msgspec raises on bytes that do not fit."""
     found = _decoders.get(topic)

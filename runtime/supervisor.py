@@ -12,12 +12,11 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from broker.embedded import EmbeddedKafka
 from broker.relay import Relay
 from broker.topics import needed
-from chaos import crash
+from chaos import crash, plan
 from domain.role import CLIENT
 from runtime import wiring
 from runtime.child import Order, agent_main, projector_main
@@ -77,7 +76,7 @@ class Supervisor:
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._presence = PresenceBoard(wiring.read_models_url(data))
-        self._plan = crash.read_plan(Path(settings.chaos_plan)) if settings.chaos_plan else ()
+        self._plan = plan.read(settings.chaos_plan).crashes if settings.chaos_plan else ()
         self.kafka = settings.kafka
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

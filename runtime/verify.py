@@ -27,7 +27,7 @@ import msgspec
 
 from agents.states import codec_of
 from domain import agent
-from domain.event import CorruptEvent, Event, UnknownTopic, decoder, encode
+from domain.event import CorruptEvent, Event, UnknownTopic, decode, encode
 from domain.streams import Kind, UnknownKind, agent_stream, kind_of
 from store.audit import Audit, Sent
 
@@ -148,8 +148,8 @@ class Verification:
 
     def _decode(self, where: str, topic: str, stored: bytes) -> Event | None:
         try:
-            event = decoder(topic)(stored)
-        except (UnknownTopic, CorruptEvent, msgspec.DecodeError) as error:
+            event = decode(topic, stored)
+        except (UnknownTopic, CorruptEvent) as error:
             self._add(where, "event", f"an event {topic}", str(error))
             return None
         again = encode(event)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import domain.all_streams  # noqa: F401 every kind of stream must be known before anything is read
 from agents.skill import Skill
 from broker.channel import KafkaChannel
 from broker.relay import Relay
+from domain.ports.bus import Bus
 from domain.ports.effects import EffectAdapter
-from domain.ports.probe import Probe, nobody
+from domain.ports.probe import Point, Probe, nobody
 from domain.ports.store import EventStore
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
@@ -48,9 +48,17 @@ def effects(settings: Settings, data: DataDir) -> EffectAdapter:
     return Spool(data.effects)
 
 
-def channel(settings: Settings, kafka: str, agent: str) -> KafkaChannel:
-    """An agent's connection to Kafka."""
-    return KafkaChannel(kafka, agent, settings.hmac_bytes)
+def channel(settings: Settings, kafka: str, agent: str) -> Bus:
+    """An agent's connection to Kafka; with a chaos plan that says so, one that loses messages."""
+    bus: Bus = KafkaChannel(kafka, agent, settings.hmac_bytes)
+    if settings.chaos_plan is None:
+        return bus
+    from chaos import loss, plan
+
+    for rule in plan.read(settings.chaos_plan).drops:
+        if rule.process in {"", agent}:
+            bus = loss.LossyBus(bus, rule, agent, DataDir(settings.data_dir).chaos)
+    return bus
 
 
 def skills(role: str, modules: Sequence[str] = ()) -> Mapping[str, Skill]:
@@ -63,7 +71,7 @@ def skills(role: str, modules: Sequence[str] = ()) -> Mapping[str, Skill]:
     return found
 
 
-def relay(settings: Settings, agent: str, store: EventStore, bus: KafkaChannel) -> Relay:
+def relay(settings: Settings, agent: str, store: EventStore, bus: Bus) -> Relay:
     """What publishes an agent's messages and repairs their loss."""
     return Relay(agent, store, bus, wall_clock_ms, settings.dead_after_s)
 
@@ -72,6 +80,16 @@ def chaos_probe(settings: Settings, data: DataDir, process: str) -> Probe:
     """The probe that a process carries: what the chaos plan says of it, or nothing."""
     if settings.chaos_plan is None:
         return nobody
-    from chaos import crash
+    from chaos import census, crash, plan
 
-    return crash.probe(crash.read_plan(Path(settings.chaos_plan)), process, data.chaos)
+    faults = plan.read(settings.chaos_plan)
+    strike = crash.probe(faults.crashes, process, data.chaos)
+    if not faults.counts:
+        return strike
+    count = census.probe(process, data.chaos)
+
+    def stand(point: Point) -> None:
+        count(point)
+        strike(point)
+
+    return stand

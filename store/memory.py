@@ -35,7 +35,8 @@ Pair = tuple[str, str]
 
 @dataclass
 class MemoryWorld:
-    """What all stores on it share. `applied` is keyed (receiver, sender), `outbox` and `counters` (sender, receiver)."""
+    """What all stores on it share. `applied` is keyed (receiver, sender), `outbox` and `counters` (sender, receiver),
+    `open` by stream: it holds the owner."""
 
     log: list[Stored] = field(default_factory=list)
     position: int = 0
@@ -44,7 +45,7 @@ class MemoryWorld:
     applied: dict[Pair, Marks] = field(default_factory=dict)
     counters: dict[Pair, int] = field(default_factory=dict)
     outbox: defaultdict[Pair, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    open: set[Pair] = field(default_factory=set)
+    open: dict[str, str] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     snapshots: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
@@ -99,8 +100,10 @@ class MemoryStore:
                 stored = Stored(world.position, part.stream, version, topic, state)
                 world.log.append(stored)
                 world.streams[part.stream].append(stored)
-            if part.open is not None:
-                (world.open.add if part.open else world.open.discard)((request.writer, part.stream))
+            if part.open:
+                world.open[part.stream] = request.writer
+            elif part.open is False:
+                world.open.pop(part.stream, None)
         for data in request.contents:
             world.contents.setdefault(hashlib.sha256(data).hexdigest(), bytes(data))
         for taken in request.snapshots:
@@ -156,7 +159,7 @@ class MemoryStore:
         return [Snapshot(stream, version, state) for (stream, version), state in sorted(self.world.snapshots.items())]
 
     async def open_streams(self, owner: str) -> list[str]:
-        return sorted(stream for holder, stream in self.world.open if holder == owner)
+        return sorted(stream for stream, holder in self.world.open.items() if holder == owner)
 
     async def epochs(self) -> dict[str, int]:
         return dict(sorted(self.world.fences.items()))

@@ -52,8 +52,9 @@ Handler = Callable[[Sequence[Arrived]], Awaitable[None]]
 class Bus(Protocol):
     """One agent's connection. `send` never blocks and never fails: what is not published is repaired from the outbox."""
 
-    async def start(self, handler: Handler) -> None:
-        """Connect, and give every batch of records to the handler; the next batch comes when it returns."""
+    async def start(self, handler: Handler | None) -> None:
+        """Connect, and give every batch of records to the handler; the next batch comes when it returns. Without a handler
+        nothing is read: that is a client, which only sends."""
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Publish committed messages soon, those of one call together."""

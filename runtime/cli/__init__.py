@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -114,8 +113,7 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     for name in MODULES:
-        if find_spec(f"runtime.cli.{name}") is not None:
-            import_module(f"runtime.cli.{name}").register(made)
+        import_module(f"runtime.cli.{name}").register(made)
     return made
 
 

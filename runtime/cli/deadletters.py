@@ -47,7 +47,7 @@ async def _list(call: Call, status: str | None, limit: int) -> None:
         raise BadUsage(f"--status {status}: must be one of {', '.join(known)}")
     async with read_models(call) as opened:
         found = await queries.dead_letters(opened.engine, status, limit)
-    columns = ("letter", "status", "reason", "agent", "message", "from", "recorded", "detail")
+    columns = ("letter", "status", "reason", "agent", "?message", "?from", "recorded", "detail")
     rows = [
         (row.letter_id, row.status, row.reason, row.agent, row.message_type, row.sender, row.recorded_at, row.detail[:80])
         for row in found

@@ -20,7 +20,7 @@ EXPECTED: dict[str, int] = {
     "runtime.inputs:InputError": BAD_USAGE,
     "runtime.outputs:OutputRefused": BAD_USAGE,
     "runtime.runner:UnfinishedRun": BAD_USAGE,
-    "chaos.crash:BadPlan": BAD_USAGE,
+    "chaos.plan:BadPlan": BAD_USAGE,
     "runtime.deadletters:CannotDecide": BAD_USAGE,
     "store.schema:SchemaMismatch": BAD_USAGE,
     "projections.schema:SchemaMismatch": BAD_USAGE,

@@ -153,9 +153,9 @@ async def _workflows_list(call: Call, run: str | None, status: str | None, limit
         if run is not None and await queries.run(opened.engine, run) is None:
             raise BadUsage(f"--run {run}: there is no such run; `rehydrate status` lists them")
         found = await queries.workflows(opened.engine, run, status, limit)
-    columns = ("workflow", "product", "status", ">steps", "lead", "ended", "reason")
+    columns = ("workflow", "product", "status", ">steps", "lead", "ended", "?reason")
     rows = [
-        (row.workflow_id, row.key, row.status, f"{row.steps_done}/{row.steps}", row.lead, row.ended_at, row.reason)
+        (row.workflow_id, row.key, row.status, f"{row.steps_done}/{row.steps}", row.lead, _second(row.ended_at), row.reason)
         for row in found
     ]
     nothing = "no workflow is like that" if run or status else f"no workflows yet; {BEGIN}"
@@ -187,7 +187,7 @@ async def _workflows_show(call: Call, workflow_id: str, messages: bool) -> None:
     document = msgspec.structs.asdict(found)
     if messages:
         document["messages"] = told
-    call.out.result(document, *_workflow_lines(found), *([_messages(told)] if messages else []))
+    call.out.result(document, *_workflow_lines(found), *(["", _messages(told)] if messages else []))
 
 
 def _workflow_lines(found: WorkflowDetail) -> Sequence[object]:
@@ -196,7 +196,7 @@ def _workflow_lines(found: WorkflowDetail) -> Sequence[object]:
         f"product {found.key}, graph {found.graph or 'not yet known'}, lead {found.lead}",
         f"requested {found.requested_at or NOTHING}, started {found.started_at or NOTHING}, ended {found.ended_at or NOTHING}",
     ]
-    columns = ("step", "agent", "status", ">attempts", "assigned", "done", "reason")
+    columns = ("step", "agent", "status", ">attempts", "assigned", "done", "?reason")
     rows = [
         (
             *(step.task_type, step.agent, step.status, step.attempts),
@@ -208,13 +208,22 @@ def _workflow_lines(found: WorkflowDetail) -> Sequence[object]:
 
 
 def _messages(told: Sequence[MessageRow]) -> Table:
-    rows = [(_time(row.at), row.type, row.sender, row.receiver, row.task_id, row.version) for row in told]
-    return Table(("time", "message", "from", "to", "about", ">version"), rows, title="messages")
+    rows = [(_time(row.at), row.type, row.sender, row.receiver, _step(row.task_id)) for row in told]
+    return Table(("time", "message", "from", "to", "about"), rows)
+
+
+def _step(task_id: str) -> str:
+    """The step that a message speaks of; whose, stands above."""
+    return task_id.rpartition("-")[2] if task_id.startswith("task-") else "the workflow"
 
 
 def _time(moment: str | None) -> str | None:
     """The time of a day: all steps of a workflow are of about the same one, which stands above them."""
     return None if moment is None else moment.partition("T")[2].removesuffix("Z")
+
+
+def _second(moment: str | None) -> str | None:
+    return None if moment is None else f"{moment.partition('.')[0].removesuffix('Z')}Z"
 
 
 # --- agents ---------------------------------------------------------------------------------------------------------
@@ -243,6 +252,6 @@ async def _agents_list(call: Call) -> None:
         except BadAgentName:
             continue  # the projector sends heartbeats, too, and is no agent
         found.append(row)
-    columns = ("agent", ">epoch", ">process", "status", "task", "last heartbeat", "host")
+    columns = ("agent", ">epoch", ">process", "status", "?task", "last heartbeat", "host")
     rows = [(row.agent, row.epoch, row.pid, row.status, row.task_id, row.last_heartbeat_at, row.host) for row in found]
     call.out.result(found, Table(columns, rows) if found else f"no agents yet; {BEGIN}")

@@ -30,11 +30,22 @@ _STYLES = {
 
 
 class Table(NamedTuple):
-    """Rows under headings. A heading that begins with `>` is of a column of numbers."""
+    """Rows under headings. A heading that begins with `>` is of a column of numbers; one that begins with `?` is left out while
+    there is nothing below it."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     title: str = ""
+
+    def trimmed(self) -> Table:
+        """The table without columns that say nothing."""
+        kept = [
+            index
+            for index, head in enumerate(self.columns)
+            if not head.startswith("?") or any(row[index] not in (None, "") for row in self.rows)
+        ]
+        heads = [self.columns[index].removeprefix("?") for index in kept]
+        return Table(heads, [[row[index] for index in kept] for row in self.rows], self.title)
 
 
 class Output:
@@ -104,6 +115,7 @@ def cell(value: object) -> str:
 
 def plain(table: Table) -> str:
     """A table as columns of text."""
+    table = table.trimmed()
     heads = [head.removeprefix(">") for head in table.columns]
     rows = [[cell(value) for value in row] for row in table.rows]
     widths = [max(len(line[index]) for line in (heads, *rows)) for index in range(len(heads))]
@@ -123,12 +135,15 @@ def _pretty(table: Table) -> Any:
     from rich import table as rich_table
     from rich.text import Text
 
+    table = table.trimmed()
     made = rich_table.Table(
-        title=Text(table.title) if table.title else None,
+        title=Text(table.title, style="bold") if table.title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         header_style="bold",
+        show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
     )
     for head in table.columns:
         # An id that is broken into two lines can still be read; one that is cut cannot be copied.

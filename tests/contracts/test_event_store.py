@@ -14,15 +14,13 @@ from domain.ports.store import (
     Appended,
     Fenced,
     NoContent,
-    Received,
     Snapshot,
-    StoreUnavailable,
     StreamAppend,
     StreamInfo,
     VersionConflict,
 )
 from tests.contracts.requests import ALICE, BOB, ask, event, part
-from tests.contracts.worlds import Store, World
+from tests.contracts.worlds import Store
 
 # --- append and read --------------------------------------------------------------------------------------------------------
 
@@ -325,6 +323,16 @@ async def test_open_streams_are_those_not_closed(store: Store, other: Store) -> 
     assert await other.open_streams(BOB) == []
 
 
+async def test_who_closes_a_stream_need_not_be_who_opened_it(store: Store) -> None:
+    """A stream is open for one owner: the last who opened it. Whoever closes it closes it."""
+    await store.append(ask(part("run-1", 0, open=True), part("run-2", 0, open=True), writer="client/0"))
+    await store.append(ask(part("run-1", 1, open=False), part("run-2", 1, open=True)))
+    assert await store.open_streams("client/0") == []
+    assert await store.open_streams(ALICE) == ["run-2"]
+    await store.append(ask(part("run-2", 2, open=False), writer=BOB))
+    assert await store.open_streams(ALICE) == []
+
+
 async def test_the_last_word_about_a_stream_counts_also_within_a_group(store: Store) -> None:
     """Opened, closed, opened again in one group: it is open. And the other way round."""
     words = [("task-1", [True, False, True]), ("task-2", [False, True, False])]
@@ -362,40 +370,3 @@ async def test_a_snapshot_is_found_at_or_below_a_version(store: Store) -> None:
     assert await store.snapshot("run-1", upto=8) == Snapshot("run-1", 5, b"newer")
     assert await store.snapshot("run-1", upto=1) is None
     assert len(await store.snapshots()) == 4
-
-
-# --- the end ------------------------------------------------------------------------------------------------------------------
-
-
-async def test_close_finishes_what_was_asked(world: World) -> None:
-    """An append that was asked for before is answered, and durable."""
-    store = world.open()
-    asked = [asyncio.ensure_future(store.append(ask(part(f"task-{index}", 0)))) for index in range(10)]
-    await asyncio.sleep(0)
-    await store.close()
-    assert all(isinstance(answer, Appended) for answer in await asyncio.gather(*asked))
-    again = world.open()
-    assert len(await again.streams()) == 10
-    await again.close()
-
-
-async def test_a_closed_store_says_so(world: World, other: Store) -> None:
-    """Appends and reads after close are told that the store is unavailable; closing twice is allowed; others go on."""
-    store = world.open()
-    await store.append(ask(part("task-1", 0)))
-    await store.close()
-    await store.close()
-    with pytest.raises(StoreUnavailable):
-        await store.append(ask(part("task-1", 1)))
-    with pytest.raises(StoreUnavailable):
-        await store.read("task-1")
-    await other.append(ask(part("task-1", 1), received=[Received(BOB, 1)]))
-    assert len(await other.read("task-1")) == 2
-
-
-async def test_a_store_that_never_appended_closes(world: World) -> None:
-    """Closing needs no append before it, and a closed store takes none."""
-    store = world.open()
-    await store.close()
-    with pytest.raises(StoreUnavailable):
-        await store.append(ask(part("task-1", 0)))

@@ -26,7 +26,12 @@ async def test_a_message_is_applied_once(store: Store, other: Store) -> None:
 
 async def test_messages_are_applied_in_any_order(store: Store) -> None:
     """Each once: the mark rises where there is no hole, and what is beyond a hole stands in the set above it."""
-    for number, expected in [(3, Marks(0, frozenset({3}))), (1, Marks(1, frozenset({3}))), (5, Marks(1, frozenset({3, 5}))), (2, None)]:
+    for number, expected in [
+        (3, Marks(0, frozenset({3}))),
+        (1, Marks(1, frozenset({3}))),
+        (5, Marks(1, frozenset({3, 5}))),
+        (2, None),
+    ]:
         await store.append(ask(received=[(BOB, number)]))
         assert expected is None or (await store.marks(ALICE))[BOB] == expected
     assert await store.marks(ALICE) == {BOB: Marks(3, frozenset({5}))}

@@ -60,7 +60,9 @@ async def test_its_notification_log_is_our_log(app: Application[str], path: Path
     ours = await store.log(0, 1000)
     await store.close()
     theirs = list(NotificationLogReader(app.notification_log, section_size=7).read(start=1))
-    assert [(row.id, row.originator_id, row.originator_version, row.topic, row.state) for row in theirs] == [tuple(row) for row in ours]
+    assert [(row.id, row.originator_id, row.originator_version, row.topic, row.state) for row in theirs] == [
+        tuple(row) for row in ours
+    ]
     assert app.recorder.max_notification_id() == ours[-1].position
 
 

@@ -54,7 +54,9 @@ class OnSqlite:
 
     def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
         with closing(sqlite3.connect(self._path)) as connection:
-            return connection.execute("SELECT receiver, n FROM outbox WHERE sender = ? ORDER BY receiver, n", (sender,)).fetchall()
+            return connection.execute(
+                "SELECT receiver, n FROM outbox WHERE sender = ? ORDER BY receiver, n", (sender,)
+            ).fetchall()
 
 
 WORLDS: dict[str, Callable[[Path], World]] = {"memory": InMemory, "sqlite": OnSqlite}

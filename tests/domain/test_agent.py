@@ -13,7 +13,9 @@ def given(*events: AgentEvent) -> Agent:
     return KIND.fold(events)
 
 
-def claim(state: Agent, *, detected_by: str = "start", detected_ms: float | None = None, last_sign_ms: int | None = None) -> Claimed:
+def claim(
+    state: Agent, *, detected_by: str = "start", detected_ms: float | None = None, last_sign_ms: int | None = None
+) -> Claimed:
     return agent.claim(
         state, pid=7, host="host-1", detected_by=detected_by, detected_ms=detected_ms, last_sign_ms=last_sign_ms, now_ms=NOW
     )
@@ -29,7 +31,11 @@ def test_the_first_claim_is_epoch_one() -> None:
 
 def test_every_claim_is_the_next_epoch() -> None:
     """From any state; with how the end of the owner before was noticed."""
-    for state in (given(CLAIMED), given(CLAIMED, Ready(at_ms=2, epoch=1, open_streams=0)), given(CLAIMED, Stopped(at_ms=2, epoch=1))):
+    for state in (
+        given(CLAIMED),
+        given(CLAIMED, Ready(at_ms=2, epoch=1, open_streams=0)),
+        given(CLAIMED, Stopped(at_ms=2, epoch=1)),
+    ):
         claimed = claim(state, detected_by="silence", detected_ms=400.5, last_sign_ms=4_600)
         assert claimed == Claimed(
             at_ms=NOW, epoch=2, pid=7, host="host-1", detected_by="silence", detected_ms=400.5, last_sign_ms=4_600

@@ -60,7 +60,9 @@ def test_golden_events_leave_no_field_at_its_default(golden: Golden) -> None:
 
 def test_many_events_are_decoded_as_one_by_one() -> None:
     """The fast way of replay gives what the plain way gives."""
-    assert decode_all((golden.topic, golden.state) for golden in GOLDEN) == [decode(golden.topic, golden.state) for golden in GOLDEN]
+    assert decode_all((golden.topic, golden.state) for golden in GOLDEN) == [
+        decode(golden.topic, golden.state) for golden in GOLDEN
+    ]
 
 
 def test_fields_at_their_defaults_are_not_stored() -> None:
@@ -71,7 +73,11 @@ def test_fields_at_their_defaults_are_not_stored() -> None:
 
 
 _json = some.recursive(
-    some.none() | some.booleans() | some.integers(-(2**53), 2**53) | some.floats(allow_nan=False, allow_infinity=False) | some.text(),
+    some.none()
+    | some.booleans()
+    | some.integers(-(2**53), 2**53)
+    | some.floats(allow_nan=False, allow_infinity=False)
+    | some.text(),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -124,7 +130,18 @@ def test_an_unknown_topic_is_named() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"{", b"null", b"[1]", b'"x"', b"\xff\xfe", b"{}", b'{"epoch":"four","at_ms":1}', b'{"epoch":4}', b'{"epoch":4,"at_ms":1}x'],
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[1]",
+        b'"x"',
+        b"\xff\xfe",
+        b"{}",
+        b'{"epoch":"four","at_ms":1}',
+        b'{"epoch":4}',
+        b'{"epoch":4,"at_ms":1}x',
+    ],
 )
 @pytest.mark.parametrize("topic", ["task.Resumed", "test.Priced"])
 def test_bytes_that_do_not_fit_are_corrupt(topic: str, state: bytes) -> None:
@@ -161,6 +178,10 @@ def test_a_topic_belongs_to_one_class() -> None:
             TOPIC = "test.Priced"
 
     with pytest.raises(TypeError, match=r"run\.Completed"):
-        type(Event)("Completed", (Event,), {"TOPIC": "run.Completed", "__module__": __name__, "__qualname__": "Completed"}, frozen=True)
+
+        class Completed(Event, frozen=True):
+            __qualname__ = "Completed"  # as at the top of another module
+            TOPIC = "run.Completed"
+
     assert EVENTS["test.Priced"] is Priced
     assert EVENTS["run.Completed"] is run.Completed

@@ -15,7 +15,19 @@ from domain.decision import NOTHING, digest
 from domain.event import Event
 from domain.message import MessageType
 from domain.role import shard_of
-from domain.run import KIND, Abandoned, ClosingStarted, Completed, Item, Requested, Run, RunEvent, Status, WorkflowEnded, WorkflowsStarted
+from domain.run import (
+    KIND,
+    Abandoned,
+    ClosingStarted,
+    Completed,
+    Item,
+    Requested,
+    Run,
+    RunEvent,
+    Status,
+    WorkflowEnded,
+    WorkflowsStarted,
+)
 
 NOW = 1_000
 REQUESTED = Requested(
@@ -36,7 +48,7 @@ MANIFEST = [Item(index, f"handle-{index}", f"{index}" * 64) for index in range(3
 WINDOW = WorkflowsStarted(at_ms=NOW, items=MANIFEST[:2])
 
 
-def given(*events: RunEvent) -> Run:
+def given(*events: Event) -> Run:
     return KIND.fold(events)
 
 
@@ -52,7 +64,15 @@ def end(state: Run, index: int, completed: bool = True) -> list[Event]:
     return list(run.end_product(state, MANIFEST, index, completed, result(index), NOW).events)
 
 
-CLOSING = (REQUESTED, WINDOW, ended(0), WorkflowsStarted(at_ms=NOW, items=MANIFEST[2:]), ended(1), ended(2), ClosingStarted(at_ms=NOW, results="r"))
+CLOSING = (
+    REQUESTED,
+    WINDOW,
+    ended(0),
+    WorkflowsStarted(at_ms=NOW, items=MANIFEST[2:]),
+    ended(1),
+    ended(2),
+    ClosingStarted(at_ms=NOW, results="r"),
+)
 
 
 # --- the start --------------------------------------------------------------------------------------------------------------------
@@ -233,7 +253,9 @@ def test_the_closing_goes_to_the_first_lead() -> None:
 def test_ends_are_told_to_nobody() -> None:
     """Who asked reads the run's stream."""
     assert told(REQUESTED, WINDOW, ended(0)) == told(REQUESTED, Abandoned(at_ms=NOW, reason="x")) == []
-    assert [KIND.is_open(given(*events)) for events in ([], [REQUESTED], CLOSING, [REQUESTED, Abandoned(at_ms=1, reason="x")])] == [
+    assert [
+        KIND.is_open(given(*events)) for events in ([], [REQUESTED], CLOSING, [REQUESTED, Abandoned(at_ms=1, reason="x")])
+    ] == [
         False,
         True,
         True,

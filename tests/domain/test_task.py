@@ -10,8 +10,21 @@ from hypothesis import strategies as some
 
 from domain import task
 from domain.decision import NOTHING
+from domain.event import Event
 from domain.message import Failure, MessageType, Task, TaskComplete, TaskFail, TaskRef
-from domain.task import KIND, Assigned, Cancelled, Completed, EffectIntended, EffectPerformed, Failed, Resumed, Status, TaskEvent, TaskState
+from domain.task import (
+    KIND,
+    Assigned,
+    Cancelled,
+    Completed,
+    EffectIntended,
+    EffectPerformed,
+    Failed,
+    Resumed,
+    Status,
+    TaskEvent,
+    TaskState,
+)
 
 NOW = 1_000
 STREAM = "task-3f9a-1-0-SET_PRICE"
@@ -112,7 +125,9 @@ def test_a_task_that_was_never_assigned_has_no_end() -> None:
 
 def test_a_new_owner_resumes_what_is_under_way() -> None:
     """With its epoch; the attempt counts, and what was intended and confirmed is known."""
-    state = given(ASSIGNED, INTENDED, PERFORMED, EffectIntended(at_ms=1, key="k#1", kind="mail", target="b@example.com", payload="e" * 64))
+    state = given(
+        ASSIGNED, INTENDED, PERFORMED, EffectIntended(at_ms=1, key="k#1", kind="mail", target="b@example.com", payload="e" * 64)
+    )
     assert task.resume(state, 3, NOW).events == [Resumed(at_ms=NOW, epoch=3)]
     assert [intent.key for intent in state.intents] == ["k#1"]
     assert state.receipts == {"k#0": "250 ok"}
@@ -131,7 +146,8 @@ _MOVES = {
 @for_all(some.lists(some.sampled_from(sorted(_MOVES)), max_size=12))
 def test_any_order_of_moves_ends_a_task_at_most_once(moves: list[str]) -> None:
     """In any order, with repetitions: assigned once at most, ended once at most, and what came first decides."""
-    state, events = given(), []
+    state = given()
+    events: list[Event] = []
     for move in moves:
         decided = _MOVES[move](state).events
         events += decided
@@ -156,7 +172,11 @@ def told(*events: TaskEvent) -> list[Any]:
 def test_the_end_is_told_to_who_assigned_the_task() -> None:
     """Completion and failure; nothing else is told to anybody."""
     (completion,) = told(ASSIGNED, COMPLETED)
-    assert (completion.type, completion.receiver, completion.correlation_id) == (MessageType.TASK_COMPLETE, "lead/0", "run-3f9a-1")
+    assert (completion.type, completion.receiver, completion.correlation_id) == (
+        MessageType.TASK_COMPLETE,
+        "lead/0",
+        "run-3f9a-1",
+    )
     assert completion.body == TaskComplete(TaskRef(STREAM, "SET_PRICE"), {"price": "1.00"}, 1)
     (failure,) = told(ASSIGNED, FAILED)
     assert (failure.type, failure.receiver) == (MessageType.TASK_FAIL, "lead/0")

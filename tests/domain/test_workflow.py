@@ -58,7 +58,13 @@ def document(state: Workflow) -> Any:
     return msgspec.json.decode(workflow.result_document(state))
 
 
-BRANCHED = (STARTED, assigned("CREATE_LISTING"), completed("CREATE_LISTING"), assigned("GENERATE_DESCRIPTION"), assigned("SET_PRICE"))
+BRANCHED = (
+    STARTED,
+    assigned("CREATE_LISTING"),
+    completed("CREATE_LISTING"),
+    assigned("GENERATE_DESCRIPTION"),
+    assigned("SET_PRICE"),
+)
 """Listing is done, its two branches are under way."""
 
 

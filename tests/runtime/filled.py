@@ -41,7 +41,8 @@ class StoredLaunch(Launch):
         before, version, told = self.state(stream), self.versions.get(stream, 0), len(self.inbox)
         super().apply(writer, stream, decision)
         outgoing = [
-            Outgoing(message.header.receiver, codec.encode(message), message.header.message_id) for _, message in self.inbox[told:]
+            Outgoing(message.header.receiver, codec.encode(message), message.header.message_id)
+            for _, message in self.inbox[told:]
         ]
         was_open = kind.is_open(before) and self.listed(stream)
         is_open = kind.is_open(self.state(stream)) and writer != CLIENT  # the client owns no stream
@@ -55,7 +56,9 @@ class StoredLaunch(Launch):
 
     def listed(self, stream: str) -> bool:
         """Whether somebody has said that the stream is open."""
-        said = [part.open for request in self.appends for part in request.streams if part.stream == stream and part.open is not None]
+        said = [
+            part.open for request in self.appends for part in request.streams if part.stream == stream and part.open is not None
+        ]
         return bool(said) and said[-1]
 
 

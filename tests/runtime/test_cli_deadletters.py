@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,7 +81,7 @@ def test_a_discarded_letter_is_erased(data: Path, rehydrate: Rehydrate) -> None:
     assert {letter["letter_id"] for letter in found} == {LETTER, NOT_A_MESSAGE}
     for letter in found:
         with pytest.raises(NoContent):
-            ask(data, lambda store, raw=letter["raw"]: store.content(raw))  # type: ignore[misc] - a lambda's default has no type
+            ask(data, methodcaller("content", letter["raw"]))
     assert "discarded before" in rehydrate("deadletters", "replay", LETTER).error
     assert rehydrate("replay", "verify").code == 0
 
@@ -102,7 +103,8 @@ def test_letters_are_listed_and_shown(data: Path, rehydrate: Rehydrate) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["replay"], ["discard", "--all", LETTER], ["replay", "deadletter-x"], ["discard", "run-1"], ["list", "--status", "lost"]]
+    "words",
+    [["replay"], ["discard", "--all", LETTER], ["replay", "deadletter-x"], ["discard", "run-1"], ["list", "--status", "lost"]],
 )
 def test_bad_usage(data: Path, rehydrate: Rehydrate, words: list[str]) -> None:
     """Nothing named, too much named, or what is no letter: one line."""

@@ -38,7 +38,9 @@ COMMANDS = dict(_commands(typer.main.get_group(app)))
 def outside(*words: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Call `rehydrate` in a process of its own."""
     argv = [sys.executable, "-m", "runtime.cli", *words]
-    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False, **options)
+    return subprocess.run(
+        argv, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False, **options
+    )
 
 
 # --- options and help -------------------------------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ def test_a_folder_of_something_else_is_no_data_dir(rehydrate: Rehydrate, tmp_pat
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "letter.txt").write_text("dear")
     assert "no data of a swarm here" in rehydrate("agents", "list").error
-    assert os.listdir(tmp_path / "data") == ["letter.txt"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["letter.txt"]
 
 
 def test_an_event_store_that_cannot_be_opened(data: Path, rehydrate: Rehydrate) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from domain.ports.store import Appended, StoreUnavailable, VersionConflict
-from store import sqlite
+from store import schema, sqlite
 from store.schema import SchemaMismatch
 from store.sqlite import SqliteStore
 from tests.contracts.requests import ALICE, BOB, ask, part
@@ -166,7 +166,7 @@ def _other_database(path: Path) -> None:
 
 def _other_version(path: Path) -> None:
     with closing(sqlite.connect(path)) as raw:
-        sqlite.schema.ensure(raw, str(path))
+        schema.ensure(raw, str(path))
         raw.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
 
 
@@ -180,7 +180,7 @@ def _folder(path: Path) -> None:
         (_text, StoreUnavailable, "not a database"),
         (_other_database, SchemaMismatch, "something else"),
         (_other_version, SchemaMismatch, "version 99"),
-        (_folder, StoreUnavailable, ""),
+        (_folder, StoreUnavailable, "unable to open"),
     ],
 )
 def test_a_file_that_is_no_store_of_this_version_is_refused(

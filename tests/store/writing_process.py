@@ -72,7 +72,12 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 def request_of(ask: Ask) -> Append:
     """The request that a line of the journal stands for."""
     parts = [
-        StreamAppend(stream, expected, [Cancelled(at_ms=1, reason=f"{ask.id}|{stream}|{expected + n}") for n in range(1, count + 1)], opened)
+        StreamAppend(
+            stream,
+            expected,
+            [Cancelled(at_ms=1, reason=f"{ask.id}|{stream}|{expected + n}") for n in range(1, count + 1)],
+            opened,
+        )
         for stream, expected, count, opened in ask.streams
     ]
     outgoing = [Outgoing(receiver, f"{ask.id}|{index}".encode(), "") for index, receiver in enumerate(ask.to)]
@@ -153,7 +158,9 @@ class Process:
         for stream in draw.sample([*SHARED, *own], draw.randint(1, 3)):
             count, expected = draw.randint(1, 3), versions.get(stream, 0)
             wrong = draw.random() < 0.1
-            parts.append((stream, expected + draw.choice([-1, 1, 5]) if wrong else expected, count, draw.choice([None, None, True, False])))
+            parts.append(
+                (stream, expected + draw.choice([-1, 1, 5]) if wrong else expected, count, draw.choice([None, None, True, False]))
+            )
             if not wrong and draw.random() < 0.8:
                 versions[stream] = expected + count  # the next of the group counts on this one
         known = waiting[writer]

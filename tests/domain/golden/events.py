@@ -1,7 +1,7 @@
 """The golden bytes, and the events that they must always decode to.
 
-`stored.txt` holds a line for each topic and class version: topic, version and bytes, separated by tabs. When an event gets a new version, its
-old line stays, `EXPECTED` then says what the old bytes are after upcasting, and a line of the new version is added.
+`stored.txt` holds a line for each topic and class version: topic, version and bytes, separated by tabs. When an event gets a new
+version, its old line stays, `EXPECTED` then says what the old bytes are after upcasting, and a line of the new version is added.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ TOPICS = {topic for topic, cls in EVENTS.items() if cls.__module__.startswith("d
 
 assert all_streams.MODULES, "importing it is what registers the events"
 
-_TASK = Task("task-3f9a-1-17-SET_PRICE", "SET_PRICE", {"key": "clay-pot", "seed": 7}, {"CREATE_LISTING": {"title": "Pot"}}, {"$ref": "urn:x"})
+_TASK = Task(
+    "task-3f9a-1-17-SET_PRICE",
+    "SET_PRICE",
+    {"key": "clay-pot", "seed": 7},
+    {"CREATE_LISTING": {"title": "Pot"}},
+    {"$ref": "urn:x"},
+)
 
 _EVENTS: list[Event] = [
     run.Requested(
@@ -60,22 +66,24 @@ _EVENTS: list[Event] = [
     run.ClosingStarted(at_ms=AT, results=DIGEST),
     run.Completed(at_ms=AT, status="degraded", outputs={"catalogue.csv": DIGEST}, reason="1 product failed"),
     run.Abandoned(at_ms=AT, reason="the vendor withdrew"),
-    workflow.Started(at_ms=AT, graph="LAUNCH_PRODUCT", key="clay-pot", reply_to="lead/0", parameters={"index": 0, "shards": {"lead": 2}}),
+    workflow.Started(
+        at_ms=AT, graph="LAUNCH_PRODUCT", key="clay-pot", reply_to="lead/0", parameters={"index": 0, "shards": {"lead": 2}}
+    ),
     workflow.StepAssigned(at_ms=AT, step="SET_PRICE", agent="pricing_optimizer/0", deadline_ms=AT + 600_000),
     workflow.StepCompleted(at_ms=AT, step="SET_PRICE", output={"prices": {"red": "1.00"}, "quotes": DIGEST}, attempts=2),
     workflow.StepFailed(at_ms=AT, step="SET_PRICE", error_class="fatal", code="no_cost", reason="no cost is known", attempts=3),
     workflow.StepCancelled(at_ms=AT, step="SET_PRICE", reason="CREATE_LISTING failed"),
     workflow.Ended(at_ms=AT, completed=False, result=DIGEST, reason="SET_PRICE failed"),
     task.Assigned(at_ms=AT, task_type="SET_PRICE", reply_to="lead/0", deadline_ms=AT + 600_000, input=_TASK),
-    task.EffectIntended(at_ms=AT, key="task-3f9a-1-close-SEND_OUTREACH#0", kind="mail", target="press@example.com", payload=DIGEST),
+    task.EffectIntended(
+        at_ms=AT, key="task-3f9a-1-close-SEND_OUTREACH#0", kind="mail", target="press@example.com", payload=DIGEST
+    ),
     task.EffectPerformed(at_ms=AT, key="task-3f9a-1-close-SEND_OUTREACH#0", receipt="250 2.0.0 ok"),
     task.Resumed(at_ms=AT, epoch=4),
     task.Completed(at_ms=AT, output={"title": "Pot “Ton” – 20 cm", "count": 3, "ratio": 0.5, "none": None}, attempts=2),
     task.Failed(at_ms=AT, error_class="transient", code="timeout", reason="no answer", attempts=5),
     task.Cancelled(at_ms=AT, reason="GENERATE_DESCRIPTION failed"),
-    agent.Claimed(
-        at_ms=AT, epoch=2, pid=4711, host="host-1", detected_by="silence", detected_ms=412.5, last_sign_ms=AT - 412
-    ),
+    agent.Claimed(at_ms=AT, epoch=2, pid=4711, host="host-1", detected_by="silence", detected_ms=412.5, last_sign_ms=AT - 412),
     agent.Ready(at_ms=AT, epoch=2, open_streams=3, resumed_ms=431.0),
     agent.Stopped(at_ms=AT, epoch=2),
     deadletter.Recorded(

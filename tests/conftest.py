@@ -1,0 +1,36 @@
+"""Options of the whole suite, and what it says at its end."""
+
+from __future__ import annotations
+
+import pytest
+
+KILLS = 20
+FINDINGS = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=KILLS, metavar="N", help=f"kills of the campaign in tests/system ({KILLS})")
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FINDINGS] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long runs only where it is asked for: by --slow, by a marker expression, or by its own name."""
+    named = any("::" in argument for argument in config.args)
+    if config.getoption("--slow") or config.getoption("-m") or named:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow") is not None]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Figures that tests measured: a promise that holds is worth its number."""
+    if found := config.stash[FINDINGS]:
+        terminalreporter.section("measured")
+        for line in found:
+            terminalreporter.line(line)

@@ -1,0 +1,66 @@
+"""Whatever Kafka loses is repaired, for Kafka is never what anything rests on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from chaos import loss
+from tests.system.feed import Feed
+from tests.system.swarm import Process, Swarm, until
+
+UNAPPLIED = (
+    "SELECT o.sender, count(*) FROM outbox o LEFT JOIN applied a ON a.receiver = o.receiver AND a.sender = o.sender "
+    "WHERE o.n > coalesce(a.mark, 0) GROUP BY 1"
+)
+MANY = 100
+
+
+def unapplied(swarm: Swarm) -> dict[str, int]:
+    """Messages in the outbox that lie above their receivers' marks, by sender."""
+    return dict(swarm.query(UNAPPLIED))
+
+
+def test_a_broker_that_is_replaced_in_the_middle_of_a_run_loses_nothing(tmp_path: Path, feed_of: Callable[[int], Feed]) -> None:
+    """At least 100 unapplied messages of two senders vanish with their broker; the same command finds a new one and finishes."""
+    swarm = Swarm(tmp_path, feed_of(120), window=120, silence_s=60)
+    running = swarm.start()
+    pricing = until(lambda: swarm.pid_of("pricing_optimizer/0"), "somebody owns the prices")
+    os.kill(pricing, signal.SIGSTOP)  # what the lead assigns to it waits unread
+    until(lambda: unapplied(swarm).get("lead/0", 0) >= MANY, "the lead waits for prices")
+    os.kill(swarm.pid_of("lead/0"), signal.SIGSTOP)  # and what the others answer waits with the lead
+    os.kill(pricing, signal.SIGCONT)
+    lost = until(lambda: (found := unapplied(swarm)) and len(found) >= 2 and sum(found.values()) >= MANY and found, "two wait")
+    os.kill(running.pid, signal.SIGKILL)  # the embedded broker dies with its supervisor
+    assert running.wait().code == -signal.SIGKILL
+    until(lambda: not swarm.processes(), "nobody is left")
+    assert sum(unapplied(swarm).values()) >= MANY, lost
+    assert swarm.run().document["status"] == "completed"
+    assert not unapplied(swarm)
+    assert set(swarm.done("task.Completed").values()) == {1}
+    assert swarm.verify()["mismatches"] == []
+
+
+def test_a_run_completes_although_each_twentieth_record_is_lost(
+    tmp_path: Path, feed_of: Callable[[int], Feed], report: Callable[[str], None]
+) -> None:
+    """5 % of all records never reach Kafka: nobody notices but the relays, and the files are those of a quiet run."""
+    feed = feed_of(20)
+    quiet, lossy = (
+        Swarm(tmp_path / "quiet", feed),
+        Swarm(tmp_path / "lossy", feed, plan=[{"id": "loss", "kind": "drop", "share": 0.05, "seed": 3}]),
+    )
+    assert quiet.run().document["status"] == lossy.run().document["status"] == "completed"
+    journal = loss.read(lossy.data / "chaos")
+    report(f"losses: {sum(entry.dropped for entry in journal)} records of {len(journal)} senders dropped and repaired")
+    assert len(journal) >= 2
+    assert sum(entry.dropped for entry in journal) >= 5
+    assert lossy.outputs() == quiet.outputs()
+    assert set(lossy.done("task.Completed").values()) == {1}
+    assert lossy.verify()["mismatches"] == []
+
+
+def _stopped(process: Process) -> bool:
+    return process.state in {"T", "t"}
