@@ -24,6 +24,7 @@ from domain.ports.store import Append, EventStore, Parcel, Received, Refused, St
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
+IDLE_LOOK_S = 1.0
 
 DEAD_AFTER_S = 3600.0
 """A message for an agent that nobody has ever been is dead after this age."""
@@ -68,9 +69,17 @@ class Relay:
             if outstanding:
                 await asyncio.sleep(LOOK_EVERY_S)
             else:
+                await self._something_sent()
+
+    async def _something_sent(self) -> None:
+        """Wait until there may be something to look for: sent by this relay, or appended in its sender's name by another process."""
+        try:
+            async with asyncio.timeout(IDLE_LOOK_S):
                 await self._sent.wait()
-                self._sent.clear()
-                await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            return
+        self._sent.clear()
+        await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self) -> bool:
         unapplied = await self._store.unapplied(self._sender)

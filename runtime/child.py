@@ -61,7 +61,7 @@ def projector_main(name: str, lifeline: Connection, beats: Connection, order: Or
 
 
 def _prepare(name: str, order: Order) -> None:
-    data = DataDir(order.settings.data_dir)
+    data = DataDir(order.settings.data_dir, order.settings.database)
     path = data.logs / f"{name.replace('/', '.')}.log"
     logging.basicConfig(
         filename=path,
@@ -80,7 +80,7 @@ def _prepare(name: str, order: Order) -> None:
 
 
 async def _agent(name: str, lifeline: Connection, beats: Connection, order: Order) -> int:
-    settings, data = order.settings, DataDir(order.settings.data_dir)
+    settings, data = order.settings, DataDir(order.settings.data_dir, order.settings.database)
     probe = wiring.chaos_probe(settings, data, name)
     epoch, status = 0, "starting"
     host: Host | None = None
@@ -161,7 +161,7 @@ async def _projector(name: str, lifeline: Connection, beats: Connection, order: 
     from projections.schema import create_schema
 
     Heart(lifeline, beats, order.settings.heartbeat_s, lambda: Beat(process=name, pid=os.getpid(), status="ready")).start()
-    data = DataDir(order.settings.data_dir)
+    data = DataDir(order.settings.data_dir, order.settings.database)
     stopping = _on_signal()
     store = wiring.event_store(data)
     engine = open_engine(wiring.read_models_url(data))

@@ -9,18 +9,23 @@ import time
 from pathlib import Path
 
 VERSION = 1
+SQLITE = "sqlite:///"
 
 
 class DataDirError(Exception):
     """The data dir cannot be used; the message names the place and the remedy."""
 
 
+class BadDatabase(Exception):
+    """`--database` names something that events cannot be kept in."""
+
+
 class DataDir:
     """Paths in a data dir. `open` creates what is missing; `lock` makes this process its one supervisor."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: str = "") -> None:
         self.root = root
-        self.events = root / "events.db"
+        self.events = events_path(database) or root / "events.db"
         self.read_models = root / "read.db"
         self.effects = root / "effects"
         self.logs = root / "logs"
@@ -124,3 +129,20 @@ def _lock_soon(handle: int, patience_s: float = 0.5) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def events_path(database: str) -> Path | None:
+    """The file that `--database` names, None for the one in the data dir.
+
+    Raises:
+        BadDatabase: it names something that is not supported. The URL stays out of the message: it may hold a password.
+    """
+    if not database:
+        return None
+    path = database.removeprefix(SQLITE)
+    if path in {database, ""} or "?" in path:
+        scheme, colon, _ = database.partition(":")
+        raise BadDatabase(
+            f"--database {scheme + colon}…: events are kept in SQLite only; give sqlite:///PATH (absolute: sqlite:////PATH)"
+        )
+    return Path(path)

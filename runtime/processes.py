@@ -134,6 +134,13 @@ class ForkServer:
         now = time.monotonic()
         return Child(name, pid, os.pidfd_open(pid), beats, lifeline, process, now, now)
 
+    def stop(self) -> None:
+        """End the server, and with it whatever child is still being started. It has no work of its own to finish."""
+        with self._lock:
+            if (pid := self.pid()) is not None:
+                os.kill(pid, signal.SIGKILL)
+                forkserver._forkserver._stop()  # type: ignore[attr-defined]  # reaps it, and lets another one be started
+
 
 # --- in the child ---------------------------------------------------------------------------------------------------
 

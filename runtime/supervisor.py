@@ -112,6 +112,7 @@ class Supervisor:
         if hasattr(self, "_channel"):
             await self._channel.stop()
         await self._presence.close()
+        await asyncio.to_thread(self._server.stop)
         if self._embedded is not None:
             self._embedded.stop()
 

@@ -24,15 +24,13 @@ import typer
 
 from runtime.cli.errors import BadUsage, UsageError, report
 from runtime.cli.output import Output
-from runtime.datadir import DataDir
+from runtime.datadir import DataDir, events_path
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
 
 DEFAULT_DATA_DIR = Path(".rehydrate")
 """The same as in `runtime.settings`, which takes four times as long to import as all else that `status` needs."""
-
-SQLITE = "sqlite:///"
 
 F = TypeVar("F", bound=Callable[..., int | None])
 
@@ -127,23 +125,6 @@ class Call:
 
 def _named(told: dict[str, Any], name: str) -> str:
     return f"--{name.replace('_', '-')}" if told.get(name) is not None else f"REHYDRATE_{name.upper()}"
-
-
-def events_path(database: str) -> Path | None:
-    """The file that `--database` names, None for the one in the data dir.
-
-    Raises:
-        BadUsage: it names something that is not supported. The URL stays out of the message: it may hold a password.
-    """
-    if not database:
-        return None
-    path = database.removeprefix(SQLITE)
-    if path in {database, ""} or "?" in path:
-        scheme, colon, _ = database.partition(":")
-        raise BadUsage(
-            f"--database {scheme + colon}…: events are kept in SQLite only; give sqlite:///PATH (absolute: sqlite:////PATH)"
-        )
-    return Path(path)
 
 
 # --- declaring commands ---------------------------------------------------------------------------------------------

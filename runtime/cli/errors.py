@@ -17,6 +17,7 @@ FAILED, BAD_USAGE, DEVIATED, INTERRUPTED = 1, 2, 3, 130
 EXPECTED: dict[str, int] = {
     "runtime.cli.errors:BadUsage": BAD_USAGE,
     "runtime.datadir:DataDirError": BAD_USAGE,
+    "runtime.datadir:BadDatabase": BAD_USAGE,
     "runtime.inputs:InputError": BAD_USAGE,
     "runtime.outputs:OutputRefused": BAD_USAGE,
     "runtime.runner:UnfinishedRun": BAD_USAGE,

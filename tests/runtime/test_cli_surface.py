@@ -86,7 +86,7 @@ def test_help_and_status_import_nothing_that_takes_long(data: Path) -> None:
         "import sys; from runtime.cli import app\n"
         "try: app(sys.argv[1:])\n"
         "except SystemExit: pass\n"
-        "slow = {'sqlalchemy', 'pydantic', 'pydantic_settings', 'aiokafka', 'faststream', 'rich', 'confluent_kafka'}\n"
+        "slow = {'sqlalchemy', 'pydantic_settings', 'aiokafka', 'faststream', 'rich', 'confluent_kafka'}\n"
         "print('slow:', *(slow & set(sys.modules)), file=sys.stderr)\n"
     )
     for words in (["--help"], ["status", "--data-dir", str(data)]):

@@ -33,6 +33,10 @@ def slow_swarm(home: Path, target: Target, feed_of: Callable[[int], Feed], slow_
     return Swarm(home, feed_of(1), effects_url=target.url(home.name, "/posts", slow_s), silence_s=60)
 
 
+def nobody_is_left(swarm: Swarm) -> None:
+    until(lambda: not swarm.processes(), "all processes are gone", 10.0)
+
+
 def fork_server(swarm: Swarm, supervisor: int) -> int:
     """The child of the supervisor that has children of its own."""
     processes = swarm.processes()
@@ -52,7 +56,7 @@ def test_nobody_outlives_a_supervisor_that_is_killed(
         os.kill(swarm.pid_of("lead/0"), signal.SIGSTOP)
     os.kill(running.pid, signal.SIGKILL)
     assert running.wait().code == -signal.SIGKILL
-    until(lambda: not swarm.processes(), "all processes are gone", 10.0)
+    nobody_is_left(swarm)
 
 
 def test_a_killed_fork_server_takes_its_children_along_and_all_are_replaced(
@@ -68,7 +72,7 @@ def test_a_killed_fork_server_takes_its_children_along_and_all_are_replaced(
     os.kill(server, signal.SIGKILL)
     until(lambda: not children & {process.pid for process in swarm.processes()}, "its children are gone", 10.0)
     assert running.wait().document["status"] == "completed"
-    assert not swarm.processes()
+    nobody_is_left(swarm)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -81,7 +85,7 @@ def test_a_stop_is_orderly_and_the_same_command_goes_on(
     os.kill(running.pid, number)
     ended = running.wait()
     assert ended.code == 130, ended.err
-    assert not swarm.processes()
+    nobody_is_left(swarm)
     assert not swarm.out.exists()
     assert swarm.done("agent.Stopped").keys() >= {f"agent-{name}" for name in AGENTS}
     document = swarm.run().document
