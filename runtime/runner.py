@@ -67,16 +67,18 @@ class Found(NamedTuple):
     run: run.Run
 
 
-async def execute(wish: Wish, settings: Settings, data: DataDir, view: View, hook: Hook | None = None) -> dict[str, Any]:
-    """Do what the user wishes; gives the document of COMMANDS ("Running"). The data dir is open and locked.
+async def execute(
+    wish: Wish, inputs: request.Inputs, settings: Settings, data: DataDir, view: View, hook: Hook | None = None
+) -> dict[str, Any]:
+    """Do what the user wishes; gives the document of COMMANDS ("Running"). The files are read and
+    the data dir is open and locked.
 
     Raises:
-        InputError, OutputRefused, UnfinishedRun: bad input, before anything starts.
+        OutputRefused, UnfinishedRun: bad input, before anything starts.
         Interrupted: SIGINT or SIGTERM.
         SwarmFailed: a process cannot be kept alive.
     """
     begun = time.monotonic()
-    inputs = request.read(wish.files, wish.options)
     store = wiring.event_store(data)
     try:
         found = await _find_or_begin(store, wish, inputs, view.say)

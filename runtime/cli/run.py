@@ -98,14 +98,15 @@ def demo(
 def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Call], Hook] | None = None) -> int:
     import asyncio
 
-    from runtime import runner
+    from runtime import request, runner
     from runtime.live import LiveView
 
+    inputs = request.read(wish.files, wish.options)  # first: bad input leaves nothing behind, not even a data dir
     data = call.data(create=True)
     data.lock()
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:
         view = runner.View(live.progress, live.say)
-        document = asyncio.run(runner.execute(wish, call.settings, data, view, hook(call) if hook else None))
+        document = asyncio.run(runner.execute(wish, inputs, call.settings, data, view, hook(call) if hook else None))
     call.out.result(document, *summary(document))
     return runner.exit_code(document, strict)
 
