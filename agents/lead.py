@@ -94,7 +94,7 @@ class Lead:
         await self._record(stream, decision, unit)
 
     async def _part_ended(self, stream: str, ref: TaskRef, output: dict[str, Any], unit: Unit) -> None:
-        state: run.Run = await unit.state(stream)
+        state: run.Run = await unit.state(stream, refine=run.with_done)
         if state.request is None:
             raise Refusal(f"{stream} was never requested")
         completed, index = bool(output.get("completed")), int(output.get("index", -1))

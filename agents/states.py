@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from domain.ports.store import EventStore
-from domain.streams import kind_of, snapshot_codec
+from domain.streams import Kind, kind_of, snapshot_codec
 
 CAPACITY = 4096
 
@@ -65,17 +65,17 @@ async def load(store: EventStore, stream: str, upto: int | None = None) -> Held:
     if kind.snapshot_every:
         snapshot = await store.snapshot(stream, upto)
         if snapshot is not None:
-            state, version = codec_of(type(kind.initial))[1](snapshot.state), snapshot.version
+            state, version = codec_of(kind)[1](snapshot.state), snapshot.version
     events = await store.history(stream, version, upto)
     return Held(kind.fold(events, state), version + len(events))
 
 
-_codecs: dict[type[Any], tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {}
+_codecs: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {}
 
 
-def codec_of(state_type: type[Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """Encoder and decoder of a state type, built once."""
-    found = _codecs.get(state_type)
+def codec_of(kind: Kind[Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """Encoder and decoder of a kind's states, built once."""
+    found = _codecs.get(kind.name)
     if found is None:
-        found = _codecs[state_type] = snapshot_codec(state_type)
+        found = _codecs[kind.name] = snapshot_codec(kind)
     return found

@@ -43,15 +43,18 @@ class Unit:
         self._callbacks: list[Callable[[], None]] = []
         self._cause: str | None = None
 
-    async def state(self, stream: str, *, new: bool = False) -> Any:
+    async def state(self, stream: str, *, new: bool = False, refine: Callable[[Any], Any] | None = None) -> Any:
         """The state of a stream, with what this unit has already decided about it. `new`: it will hardly exist yet.
 
+        `refine` gives an equal state in which something is worked out that a fold leaves out; it is kept from then on.
         Who says `new` must record events of the stream whenever it finds it so, or a wrong guess would go unnoticed.
         """
         held = self._after.get(stream)
         if held is None:
             states = self._states
             held = await (states.get_or_assume_new(stream) if new and self._hopeful else states.get(stream))
+            if refine is not None:
+                held = Held(refine(held.state), held.version)
             self._before[stream] = self._after[stream] = held
         return held.state
 
@@ -109,7 +112,7 @@ class Unit:
             was_open, is_open = kind.is_open(before.state), kind.is_open(after.state)
             parts.append(StreamAppend(stream, before.version, events, is_open if was_open != is_open else None))
             if kind.snapshot_every and before.version // kind.snapshot_every != after.version // kind.snapshot_every:
-                snapshots.append(Snapshot(stream, after.version, codec_of(type(kind.initial))[0](after.state)))
+                snapshots.append(Snapshot(stream, after.version, codec_of(kind)[0](after.state)))
         return Append(self.agent, self.epoch, parts, self._received, self._outgoing, self._contents, snapshots)
 
     def committed(self) -> None:

@@ -90,10 +90,10 @@ class Child:
         os.close(self.pidfd)
 
     def read_beats(self) -> list[Beat]:
-        """The heartbeats that have come, without waiting."""
+        """The heartbeats that have come. For when there is something to read: the first is not waited for, but taken."""
         beats = []
         try:
-            while self.beats.poll():
+            while not beats or self.beats.poll():
                 beats.append(msgspec.json.decode(self.beats.recv_bytes(), type=Beat))
         except (EOFError, OSError):
             return beats

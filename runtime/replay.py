@@ -86,7 +86,7 @@ async def show(store: EventStore, stream: str, *, version: int | None = None, at
         stream=stream,
         kind=kind.name,
         version=recorded[-1].version if recorded else 0,
-        state=msgspec.Raw(codec_of(type(kind.initial))[0](state)),
+        state=msgspec.Raw(codec_of(kind)[0](state)),
         events=[EventRow(item.version, item.event.TOPIC, rfc3339(item.event.at_ms), _fields(item.event)) for item in recorded],
     )
 

@@ -27,7 +27,8 @@ from runtime.settings import Settings
 from runtime.supervisor import Supervisor
 from store.sqlite import SqliteStore
 
-FOLLOW_EVERY_S = 0.03
+FOLLOW_EVERY_S = (0.03, 0.2)
+"""Between two looks at the log: the first wait, and the longest, to which it grows while nothing happens."""
 FOLLOW_BATCH = 5000
 
 
@@ -171,7 +172,7 @@ async def _drive(
 
 async def _follow(store: SqliteStore, summary: RunSummary, supervisor: Supervisor, view: View, hook: Hook | None) -> None:
     """Feed the log to the summary until the run is over."""
-    position = 0
+    position, wait_s = 0, FOLLOW_EVERY_S[0]
     while not summary.over:
         stored = await store.log(position, FOLLOW_BATCH)
         for item in stored:
@@ -184,7 +185,8 @@ async def _follow(store: SqliteStore, summary: RunSummary, supervisor: Superviso
             if hook is not None:
                 hook(supervisor, progress)
         if len(stored) < FOLLOW_BATCH and not summary.over:
-            await asyncio.sleep(FOLLOW_EVERY_S)
+            wait_s = FOLLOW_EVERY_S[0] if stored else min(wait_s * 1.5, FOLLOW_EVERY_S[1])
+            await asyncio.sleep(wait_s)
 
 
 def exit_code(document: Mapping[str, Any], strict: bool) -> int:

@@ -176,7 +176,7 @@ class Verification:
         return True
 
     def _check_snapshot(self, stream: str, version: int, folded: _Folded, taken: bytes) -> None:
-        write, read = codec_of(type(folded.kind.initial))
+        write, read = codec_of(folded.kind)
         expected = write(folded.state)
         if expected == taken:
             return

@@ -51,7 +51,7 @@ class StoredLaunch(Launch):
         epoch = self.state(stream).epoch if claims else None
         snapshots = []
         if kind is run.KIND and version < SNAPSHOT_AT <= self.versions[stream]:
-            snapshots = [Snapshot(stream, self.versions[stream], codec_of(run.Run)[0](self.state(stream)))]
+            snapshots = [Snapshot(stream, self.versions[stream], codec_of(run.KIND)[0](self.state(stream)))]
         self.appends.append(Append(writer, epoch, [part], (), outgoing, decision.contents, snapshots, claims))
 
     def listed(self, stream: str) -> bool:

@@ -5,6 +5,7 @@ The processes of a swarm are told by their environment, which names the data dir
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -149,6 +150,19 @@ class Swarm:
         )
         return int(rows[0][0]) if rows else 0
 
+    def freeze(self, agent: str) -> None:
+        """SIGSTOP for the owner of an agent, at a moment when it holds no lock of the store: the others go on."""
+        pid = until(lambda: self.pid_of(agent), f"somebody owns {agent}")
+        with (self.data / "events.db.lock").open("rb") as queue:
+            while True:
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    until(lambda: _locked(queue.fileno()), "the store is free", 0.5)
+                except AssertionError:
+                    os.kill(pid, signal.SIGCONT)
+                else:
+                    return
+
     def query(self, sql: str, *parameters: object) -> list[Any]:
         """Ask the event store's file, without any code of the program. Empty while there is no file."""
         try:
@@ -173,6 +187,15 @@ class Swarm:
     def outputs(self) -> dict[str, bytes]:
         """Every file that the run gave, byte for byte."""
         return tree(self.out)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return True
 
 
 def tree(directory: Path) -> dict[str, bytes]:

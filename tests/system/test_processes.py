@@ -15,7 +15,7 @@ from tests.system.feed import Feed
 from tests.system.swarm import Running, Swarm, until
 
 AGENTS = ("lead/0", "product_listing/0", "pricing_optimizer/0", "inventory_sync/0", "marketing_outreach/0")
-SETTLED_S = 4.0
+SETTLED_S = 7.0
 """Longer than the last of the waits that grow while nothing comes (broker/channel.py)."""
 WATCHED_S = 8.0
 IDLE_SHARE = 0.05
@@ -80,7 +80,7 @@ def test_a_stop_is_orderly_and_the_same_command_goes_on(
     number: signal.Signals, tmp_path: Path, target: Target, feed_of: Callable[[int], Feed]
 ) -> None:
     """SIGINT or SIGTERM in the middle of a run: exit 130, nobody left, no file half-written; the same command finishes the run."""
-    swarm = slow_swarm(tmp_path, target, feed_of, 5.0)
+    swarm = slow_swarm(tmp_path, target, feed_of, 2.0)
     running = waiting(swarm)
     os.kill(running.pid, number)
     ended = running.wait()
