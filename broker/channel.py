@@ -160,7 +160,8 @@ class KafkaChannel:
 
     async def _publish(self, home: Address, parcels: Sequence[Parcel]) -> None:
         """Hand one receiver's messages to the producer. What fails is only logged: the outbox still has it."""
-        producer = self._broker.config.broker_config.producer._producer.producer  # type: ignore[attr-defined]
+        owned: Any = self._broker.config.broker_config.producer
+        producer = owned._producer.producer  # the one that FastStream owns: see above
         try:
             batch = producer.create_batch()
             for parcel in parcels:

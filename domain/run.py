@@ -204,8 +204,9 @@ def end_product(run: Run, manifest: Sequence[Item], index: int, completed: bool,
     assert run.done is not None
     if run.status is not Status.RUNNING or run.done >> index & 1:
         return NOTHING
-    events: list[Event] = [WorkflowEnded(at_ms=now_ms, index=index, completed=completed, result=result)]
-    after = evolve(run, events[0])  # type: ignore[arg-type]
+    ended = WorkflowEnded(at_ms=now_ms, index=index, completed=completed, result=result)
+    events: list[Event] = [ended]
+    after = evolve(run, ended)
     if after.started < after.asked.products and after.started - after.ended < after.asked.window:
         events.append(WorkflowsStarted(at_ms=now_ms, items=[manifest[after.started]]))
     if after.ended == after.asked.products:

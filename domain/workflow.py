@@ -197,8 +197,9 @@ def complete_step(workflow: Workflow, step: str, output: dict[str, Any], attempt
     """A step gave its output: begin what waited for it, or end the workflow after the last step."""
     if not _awaits(workflow, step):
         return NOTHING
-    events: list[Event] = [StepCompleted(at_ms=now_ms, step=step, output=output, attempts=attempts)]
-    state = evolve(workflow, events[0])  # type: ignore[arg-type]
+    completed = StepCompleted(at_ms=now_ms, step=step, output=output, attempts=attempts)
+    events: list[Event] = [completed]
+    state = evolve(workflow, completed)
     if all(name in state.steps and state.steps[name].status is StepStatus.COMPLETED for name in GRAPHS[state.start.graph].steps):
         return _end(state, events, now_ms)
     return Decision([*events, *_assign_ready(state, now_ms)])
