@@ -50,6 +50,7 @@ class PresenceBoard:
     def _write(self, rows: list[Presence]) -> None:
         if self._writer is None:
             self._writer = PresenceWriter(self._url)
+            self._writer.clear()  # who was here under an earlier supervisor is not here now
         self._writer.upsert(rows)
 
     async def close(self) -> None:

@@ -97,6 +97,12 @@ class Supervisor:
         self.outbox: Relay = wiring.relay(self._settings, CLIENT, self._store, self._channel)
         await self.outbox.publish_all()
         self._tasks = [asyncio.create_task(self._look_after()), asyncio.create_task(self.outbox.run())]
+        for task in self._tasks:
+            task.add_done_callback(self._must_not_end)
+
+    def _must_not_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
+            self.failed.set_exception(error)  # a supervisor that no longer looks must not seem to
 
     async def stop(self) -> None:
         """Stop in order: agents first, so that the projector sees all; then what hosts them. Kills what does not obey."""
