@@ -23,7 +23,7 @@ ifneq ($(shell test -x $(BIN)/python && cat $(READY) 2>/dev/null),$(CURDIR))
 $(READY): FORCE
 endif
 
-.PHONY: help setup demo test check fmt bench test-kills lock clean FORCE
+.PHONY: help setup demo test lint check fmt bench test-kills lock clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,12 +37,13 @@ demo: $(READY) ## run the main job on a small feed and kill agents while they wo
 test: $(READY) ## run the tests
 	$(BIN)/pytest
 
-check: $(READY) ## do all that CI does: lint, format, types, import rules, tests
+lint: $(READY) ## lint, format, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+
+check: lint test ## do all that CI does: lint, format, types, import rules, tests
 
 fmt: $(READY) ## format the code and repair what the linter can
 	$(BIN)/ruff check --fix-only --quiet

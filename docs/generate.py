@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,12 @@ def prose(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+def paragraph(text: str) -> str:
+    """Prose in lines that fit; code in backquotes is not torn apart."""
+    kept = re.sub(r"`[^`]*`", lambda code: code.group().replace(" ", "\0"), prose(text))
+    return textwrap.fill(kept, 130, break_long_words=False, break_on_hyphens=False).replace("\0", " ") + "\n"
+
+
 def own_doc(cls: type) -> str:
     """The docstring that a class itself has, not one that it inherits."""
     return prose(inspect.cleandoc(cls.__dict__.get("__doc__") or ""))
@@ -93,9 +100,10 @@ def streams_page() -> str:
     """Every kind of stream with its events, then the messages."""
     parts = [
         "# Streams, events and messages\n",
-        "An event is stored as a JSON object of its fields under its topic. Every event also has `at_ms`, the time of the decision in "
-        "milliseconds since the epoch (UTC). A stream has one writer at a time. States come from events alone: "
-        "`rehydrate replay show STREAM` prints both.\n",
+        paragraph(
+            "An event is stored as a JSON object of its fields under its topic. Every event also has `at_ms`, the time of the decision in "
+            "milliseconds since the epoch (UTC). States come from events alone: `rehydrate replay show STREAM` prints both."
+        ),
         "## Kinds of streams\n",
         table(
             ("kind", "written by", "is told in messages", "can be open", "snapshot every"),
@@ -113,16 +121,18 @@ def streams_page() -> str:
         "Open streams are what a new owner of an agent picks up.\n",
         *(_stream(module) for module in MODULES),
         "## Messages\n",
-        "A message is an event told to somebody. Its id follows from the stream, the version and the index of what it tells. "
-        "The Kafka value is `{header, body}` in JSON.\n",
-        "**Header:** " + fields(message.Header) + "\n",
+        paragraph(
+            "A message is an event told to somebody. Its id follows from the stream, the version and the index of what it tells. "
+            "The Kafka value is `{header, body}` in JSON."
+        ),
+        paragraph("**Header:** " + fields(message.Header)),
         table(
             ("message", "body", "meaning"),
             [(f"`{name}`", fields(body), own_doc(body) or "–") for name, body in message.BODIES.items()],
         ),
-        "**task** in TASK_ASSIGN: " + fields(message.Task) + ". " + own_doc(message.Task) + "\n",
-        "**task** in all others: " + fields(message.TaskRef) + ". " + own_doc(message.TaskRef) + "\n",
-        "**failure**: " + fields(message.Failure) + ". " + own_doc(message.Failure) + "\n",
+        paragraph("**task** in TASK_ASSIGN: " + fields(message.Task) + ". " + own_doc(message.Task)),
+        paragraph("**task** in all others: " + fields(message.TaskRef) + ". " + own_doc(message.TaskRef)),
+        paragraph("**failure**: " + fields(message.Failure) + ". " + own_doc(message.Failure)),
     ]
     return "\n".join(parts)
 
@@ -139,7 +149,11 @@ def _stream(module: Any) -> str:
     ]
     text = inspect.cleandoc(module.__doc__ or "")
     rows = [
-        (f"`{event.TOPIC}`" + (f" v{event.class_version}" if event.class_version > 1 else ""), fields(event, ("at_ms",)), own_doc(event) or "–")
+        (
+            f"`{event.TOPIC}`" + (f" v{event.class_version}" if event.class_version > 1 else ""),
+            fields(event, ("at_ms",)),
+            own_doc(event) or "–",
+        )
         for event in events
     ]
     return f"## {module.KIND.name}\n\n{_paragraphs(text)}\n" + table(("event", "fields", "meaning"), rows)
@@ -163,8 +177,10 @@ def workflows_page() -> str:
     """The graphs of every workflow, as tables and pictures."""
     parts = [
         "# Workflows\n",
-        "A workflow that a user can ask for is two graphs: one for each product, one that closes the run. A step waits for the steps named "
-        "under *after* and has so much time for its answer.\n",
+        paragraph(
+            "A workflow that a user can ask for is two graphs: one for each product, one that closes the run. "
+            "A step waits for the steps named under *after* and has so much time for its answer."
+        ),
     ]
     for template in TEMPLATES.values():
         parts.append(f"## {template.name}\n")
@@ -193,8 +209,12 @@ def settings_page() -> str:
         default = "" if field.default is None else str(field.default)
         rows.append((f"`{name}`", f"`REHYDRATE_{name.upper()}`", f"`{default}`" if default else "–", field.description or "–"))
     return (
-        "# Settings\n\nAn option of a command wins over an environment variable, which wins over the default. "
-        "`rehydrate settings` prints each value and where it came from; secrets are masked. Units stand last in the name.\n\n"
+        "# Settings\n\n"
+        + paragraph(
+            "An option of a command wins over an environment variable, which wins over the default. "
+            "`rehydrate settings` prints each value and where it came from; secrets are masked. Units stand last in the name."
+        )
+        + "\n"
         + table(("setting", "environment variable", "default", "meaning"), rows)
     )
 
@@ -243,7 +263,7 @@ def commands_page() -> str:
     for path, command in known[1:]:
         parts.append(f"## {path}\n")
         text, _, examples = inspect.cleandoc(command.help or "").replace("\b\n", "").partition("Examples:\n")
-        parts.append("\n\n".join(prose(part) for part in text.strip().split("\n\n")) + "\n")
+        parts.append("\n".join(paragraph(part) for part in text.strip().split("\n\n")))
         if hasattr(command, "list_commands"):
             continue
         arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
@@ -312,7 +332,9 @@ def main(arguments: Sequence[str]) -> int:
             REFERENCE.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
     for path in stale:
-        sys.stderr.write(f"{path.relative_to(REFERENCE.parent.parent)} {'is out of date' if '--check' in arguments else 'written'}\n")
+        sys.stderr.write(
+            f"{path.relative_to(REFERENCE.parent.parent)} {'is out of date' if '--check' in arguments else 'written'}\n"
+        )
     return 1 if stale and "--check" in arguments else 0
 
 

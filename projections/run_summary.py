@@ -35,8 +35,21 @@ class AgentProgress(msgspec.Struct, frozen=True):
     last_at_ms: int | None
 
 
+class StepProgress(msgspec.Struct, frozen=True):
+    """How far one step of the graph is, over all products: `total` of them will come to it, `in_hand` are with their agent now."""
+
+    name: str
+    total: int
+    done: int
+    in_hand: int
+    failed: int
+
+
 class Progress(msgspec.Struct, frozen=True):
-    """How far a run is. `started`, `ended` and `failed` count products; a failed product's open steps leave `steps_total`."""
+    """How far a run is. `started`, `ended` and `failed` count products; a failed product's open steps leave `steps_total`.
+
+    `steps` are those of each product in the order of their graph, then, once the run is closing, those that close it.
+    """
 
     status: str
     products: int
@@ -45,6 +58,7 @@ class Progress(msgspec.Struct, frozen=True):
     failed: int
     steps_done: int
     steps_total: int
+    steps: list[StepProgress]
     agents: list[AgentProgress]
     recoveries: list[views.Recovery]
 
@@ -95,6 +109,7 @@ class RunSummary:
         self._over = False
         self._started = self._ended = self._failed = 0
         self._done = self._dropped = self._assigned = 0
+        self._counts: dict[str, list[int]] = {}  # step → assigned, completed, ended otherwise
         self._flows: dict[str, _Flow] = {}
         self._steps: dict[str, _Step] = {}
         self._agents: dict[str, _Agent] = {}
@@ -172,6 +187,7 @@ class RunSummary:
             task_id = streams.task_stream(recorded.stream, event.step)
             self._steps[task_id] = flow.steps[event.step] = _Step(task_id, event.step, self._agent(event.agent))
             self._assigned += 1
+            self._count(event.step, 0)
 
     def _feed_step(
         self, recorded: Recorded, event: workflow.StepCompleted | workflow.StepFailed | workflow.StepCancelled
@@ -181,6 +197,8 @@ class RunSummary:
         if flow is None or step is None:
             return
         flow.lead.last = recorded
+        if step.status == workflow.StepStatus.ASSIGNED.value:  # a step that ran out of time is cancelled and failed: one end
+            self._count(event.step, 1 if isinstance(event, workflow.StepCompleted) else 2)
         match event:
             case workflow.StepCompleted():
                 step.status = workflow.StepStatus.COMPLETED.value
@@ -222,6 +240,9 @@ class RunSummary:
             case agent.Stopped():
                 owned.status = agent.Status.STOPPED.value
 
+    def _count(self, step: str, what: int) -> None:
+        self._counts.setdefault(step, [0, 0, 0])[what] += 1
+
     def _agent(self, name: str) -> _Agent:
         found = self._agents.get(name)
         if found is None:
@@ -244,9 +265,22 @@ class RunSummary:
             failed=self._failed,
             steps_done=self._done,
             steps_total=self._steps_total(products),
+            steps=self._step_progress(products),
             agents=[_progress(self._agents[name]) for name in sorted(self._agents)],
             recoveries=list(self._recoveries.values()),
         )
+
+    def _step_progress(self, products: int) -> list[StepProgress]:
+        template = None if self._request is None else TEMPLATES.get(self._request.workflow)
+        if template is None:
+            return []
+        closing = () if self.status in {run.Status.REQUESTED, run.Status.RUNNING} else template.close.steps
+        totals = {**dict.fromkeys(template.each.steps, products), **dict.fromkeys(closing, 1)}
+        steps = []
+        for name, total in totals.items():
+            assigned, done, ended = self._counts.get(name, (0, 0, 0))
+            steps.append(StepProgress(name, total, done, assigned - done - ended, ended))
+        return steps
 
     def _steps_total(self, products: int) -> int:
         template = None if self._request is None else TEMPLATES.get(self._request.workflow)

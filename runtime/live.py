@@ -20,6 +20,7 @@ from projections.run_summary import AgentProgress, Progress
 from projections.views import Recovery
 
 NEWS_KEPT = 8
+BAR_WIDTH = 34
 PLAIN_EVERY_S = 1.0
 
 
@@ -95,19 +96,16 @@ class LiveView:
     def _bars(progress: Progress) -> Table:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(justify="right")
-        grid.add_column(width=50)
+        grid.add_column()
         grid.add_column()
         failed = f", {progress.failed} failed" if progress.failed else ""
-        grid.add_row(
-            "products",
-            ProgressBar(max(progress.products, 1), progress.ended, width=50),
-            f"{progress.ended} of {progress.products}{failed}",
-        )
-        grid.add_row(
-            "steps",
-            ProgressBar(max(progress.steps_total, 1), progress.steps_done, width=50),
-            f"{progress.steps_done} of {progress.steps_total}",
-        )
+        rows = [("products", progress.ended, progress.products, f"{progress.ended} of {progress.products}{failed}")]
+        for step in progress.steps:
+            in_hand = f", {step.in_hand} in hand" if step.in_hand else ""
+            rows.append((step.name.lower().replace("_", " "), step.done, step.total, f"{step.done} of {step.total}{in_hand}"))
+        for name, done, total, text in rows:
+            style = "bold" if name == "products" else ""
+            grid.add_row(Text(name, style=style), ProgressBar(max(total, 1), done, width=BAR_WIDTH), Text(text, style=style))
         return grid
 
     @staticmethod

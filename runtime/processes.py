@@ -91,7 +91,7 @@ class Child:
 
     def read_beats(self) -> list[Beat]:
         """The heartbeats that have come. For when there is something to read: the first is not waited for, but taken."""
-        beats = []
+        beats: list[Beat] = []
         try:
             while not beats or self.beats.poll():
                 beats.append(msgspec.json.decode(self.beats.recv_bytes(), type=Beat))

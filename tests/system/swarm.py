@@ -29,12 +29,12 @@ PATIENCE_S = 90.0
 TICK_HZ = os.sysconf("SC_CLK_TCK")
 
 
-def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Wait until something is the case, and give what the condition gave."""
+def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, every_s: float = 0.02) -> Any:
+    """Wait until something is the case, and give what the condition gave. To look costs the swarm time, too."""
     end = time.monotonic() + patience_s
     while not (found := condition()):
         assert time.monotonic() < end, f"waited {patience_s} s in vain until {what}"
-        time.sleep(0.01)
+        time.sleep(every_s)
     return found
 
 

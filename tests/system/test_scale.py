@@ -37,7 +37,7 @@ def test_a_launch_is_done_in_time_and_within_its_memory(
             seen.look(swarm)
             return bool(swarm.done("run.Completed"))
 
-        until(over, "the run is completed")
+        until(over, "the run is completed", every_s=0.25)
         document = running.wait().document
         assert document["status"] == "completed"
         assert len(document["workflows"]) == products + 1
