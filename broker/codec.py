@@ -84,10 +84,12 @@ def read(receiver: str, value: bytes | None, headers: KafkaHeaders, place: Place
     found = {name: data for name, data in headers if name in _OURS}
     try:
         sender, number = found[SENDER].decode(), int(found[NUMBER])
-        given = found[DIGEST].decode()
+        given = found[DIGEST]
+        if found[NUMBER] != b"%d" % number:
+            raise ValueError(f"number {found[NUMBER]!r}")
     except (KeyError, ValueError) as error:
         return Undeliverable("undecodable", f"Kafka header missing or unreadable: {error}", raw, place)
-    if not hmac.compare_digest(given, digest(key, number, sender, receiver, raw)):
+    if not hmac.compare_digest(given, digest(key, number, sender, receiver, raw).encode()):
         return Undeliverable(
             "digest", f"the digest does not fit: changed on the way, or not meant for {receiver}", raw, place, sender=sender
         )

@@ -63,9 +63,7 @@ def lost(rule: Drop, message_id: str, sending: int) -> bool:
 class LossyBus:
     """The port `Bus` over another bus, on the way to which messages vanish."""
 
-    def __init__(
-        self, bus: Bus, rule: Drop, process: str, journal: Path, now_s: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, bus: Bus, rule: Drop, process: str, journal: Path, now_s: Callable[[], float] = time.monotonic) -> None:
         self._bus = bus
         self._rule = rule
         self._process = process

@@ -95,7 +95,9 @@ def _commands(line: str) -> Iterator[str]:
         while words and re.match(r"[A-Z_]+=", words[0]):
             words = words[1:]
         if words and (words[0] == "make" or words[0].rpartition("/")[2] == "rehydrate"):
-            yield " ".join(words)
+            # `rehydrate replay list|show` is two commands.
+            for choice in words[2].split("|") if len(words) > 2 and "|" in words[2] else (None,):
+                yield " ".join(words if choice is None else [*words[:2], choice, *words[3:]])
 
 
 def _fault(line: str) -> str:

@@ -75,7 +75,9 @@ def table(runs: Sequence[Sequence[Kill]], hit: Iterable[Kill]) -> list[Line]:
     planned, found = [kill for run in runs for kill in run], list(hit)
     lines = []
     for what in (*NAMED, None):
-        lines.append(_line(what or "position of the log", [kill.point is what for kill in planned], [k.point is what for k in found]))
+        lines.append(
+            _line(what or "position of the log", [kill.point is what for kill in planned], [k.point is what for k in found])
+        )
     for process in sorted({kill.process for kill in planned}):
         lines.append(_line(process, [kill.process == process for kill in planned], [kill.process == process for kill in found]))
     return lines

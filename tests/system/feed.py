@@ -23,7 +23,9 @@ def feed(directory: Path, products: int) -> Feed:
     """A feed of so many products, equal for equal sizes."""
     rows = _read("catalogue.csv")
     handles = list(dict.fromkeys(row[HANDLE] for row in rows))
-    chosen = {(handle, copy) for copy in range(-(-products // len(handles))) for handle in handles[: products - copy * len(handles)]}
+    chosen = {
+        (handle, copy) for copy in range(-(-products // len(handles))) for handle in handles[: products - copy * len(handles)]
+    }
     copies = range(1 + max(copy for _, copy in chosen))
     made = Feed(directory / "catalogue.csv", directory / "stock.csv", directory / "reviews.csv")
     directory.mkdir(parents=True, exist_ok=True)

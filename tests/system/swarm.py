@@ -156,8 +156,9 @@ class Swarm:
         with (self.data / "events.db.lock").open("rb") as queue:
             while True:
                 os.kill(pid, signal.SIGSTOP)
+                until(lambda: _all_stopped(pid), f"{agent} stands still")
                 try:
-                    until(lambda: _locked(queue.fileno()), "the store is free", 0.5)
+                    until(lambda: _free(queue.fileno()), "the store is free", 0.5)
                 except AssertionError:
                     os.kill(pid, signal.SIGCONT)
                 else:
@@ -189,7 +190,12 @@ class Swarm:
         return tree(self.out)
 
 
-def _locked(handle: int) -> bool:
+def _all_stopped(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+
+
+def _free(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -28,7 +28,8 @@ def test_a_launch_is_done_in_time_and_within_its_memory(
 ) -> None:
     """100 products within 10 s, 1,000 within 45 s, on two cores; no process ever holds 200 MB."""
     feed = feed_of(products)
-    elapsed_s = []
+    elapsed_s: list[float] = []
+    peak_mb: list[float] = []
     for attempt in range(TRIES):
         swarm = Swarm(tmp_path / f"try-{attempt}", feed)
         running, seen = swarm.start(), Measured()
@@ -42,9 +43,9 @@ def test_a_launch_is_done_in_time_and_within_its_memory(
         assert document["status"] == "completed"
         assert len(document["workflows"]) == products + 1
         elapsed_s.append(document["elapsed_s"])
-        peak_mb = max(process.peak_mb for process in seen.values())
-        assert peak_mb < MEMORY_MB
+        peak_mb.append(max(process.peak_mb for process in seen.values()))
         if elapsed_s[-1] <= limit_s:
             break
-    report(f"scale: {products} products in {min(elapsed_s):.1f} s, the biggest of {len(seen)} processes held {peak_mb:.0f} MB")
+    report(f"scale: {products} products in {min(elapsed_s):.1f} s, the biggest process held {max(peak_mb):.0f} MB")
+    assert max(peak_mb) < MEMORY_MB
     assert min(elapsed_s) <= limit_s, elapsed_s
