@@ -1,0 +1,75 @@
+"""The relay over a real store: what was committed goes out, what is lost goes out again, what waits is left waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from broker.relay import Relay
+from domain.ports.store import Append, Parcel, Received
+from store.sqlite import SqliteStore
+from tests.broker.letters import AT_MS, RECEIVER, SENDER, FakeBus, append_of
+
+QUEUE = 1000
+HANDFUL = 5
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "events.db")
+    yield store
+    await store.close()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110 the relay tells nobody what it does
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"waited in vain until {what}") from None
+
+
+def relay(store: SqliteStore, bus: FakeBus) -> Relay:
+    return Relay(SENDER, store, bus, lambda: AT_MS)
+
+
+async def test_a_queue_that_waits_is_not_published_again(store: SqliteStore) -> None:
+    """1,000 committed messages for a receiver that reads nothing for seconds: a handful of probes, all for the last one."""
+    bus = FakeBus()
+    numbers = (await store.append(append_of(QUEUE))).numbers
+    relaying = relay(store, bus)
+    running = asyncio.create_task(relaying.run())
+    await until(lambda: len(bus.sent) >= 3, "it has probed for the third time, after nearly two seconds")
+    running.cancel()
+    assert relaying.republished == len(bus.sent) <= HANDFUL
+    assert {parcel.number for parcel in bus.sent} == {numbers[-1]}
+
+
+async def test_a_lost_tail_comes_back_whole(store: SqliteStore) -> None:
+    """All messages vanish with a broker. The probe arrives, shows the holes, and they are filled."""
+    bus = FakeBus()
+    last = (await store.append(append_of(50))).numbers[-1]
+    relaying = relay(store, bus)
+    running = asyncio.create_task(relaying.run())
+    applied: set[int] = set()
+    while len(applied) < last:
+        await until(lambda: any(parcel.number not in applied for parcel in bus.sent), "something new is sent")
+        new = {parcel.number for parcel in bus.sent} - applied
+        await store.append(Append(RECEIVER, None, received=[Received(SENDER, number) for number in sorted(new)]))
+        applied |= new
+    running.cancel()
+    assert len(bus.sent) <= last + HANDFUL
+
+
+async def test_a_new_owner_publishes_all_that_is_unapplied_once(store: SqliteStore) -> None:
+    """Nobody knows what the owner before has published: what was applied meanwhile is left out."""
+    bus = FakeBus()
+    await store.append(append_of(5))
+    await store.append(Append(RECEIVER, None, received=[Received(SENDER, 2), Received(SENDER, 4)]))
+    assert await relay(store, bus).publish_all() == 3
+    assert [(parcel.receiver, parcel.number) for parcel in bus.sent] == [(RECEIVER, 1), (RECEIVER, 3), (RECEIVER, 5)]
+    assert all(isinstance(parcel, Parcel) for parcel in bus.sent)
