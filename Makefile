@@ -80,7 +80,7 @@ $(READY): requirements.lock pyproject.toml
 	    done; \
 	    if [ -z "$$python" ]; then \
 	        echo 'make setup: no Python 3.11 or newer with venv found$(if $(PYTHON), at $(PYTHON)).'; \
-	        echo '  Debian, Ubuntu: apt install python3 python3-venv     macOS: brew install python@3.13'; \
+	        echo '  Debian, Ubuntu: apt install python3 python3-venv'; \
 	        echo '  or name one that is elsewhere: make setup PYTHON=/path/to/python3'; \
 	        exit 1; \
 	    fi; \

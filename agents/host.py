@@ -176,6 +176,8 @@ class Host:
             await self._bury(_refused(batch[0], str(refusal)))
         except TooManyConflicts as error:
             log.warning("%s: %s; the message will come again", self.agent, error)
+            for delivery in batch:
+                self.bus.done(delivery.place)  # it comes again as a record of its own, so this one must not hold the offset back
         finally:
             self._in_flight.difference_update(delivery.received for delivery in batch)
             if len(self._in_flight) < MAX_IN_FLIGHT:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from agents.framework import errors
 from agents.framework.breaker import Breaker
 from agents.framework.execution import Agent, Context, Result
+from agents.framework.retry import RetryPolicy
 from agents.framework.schema import compile as compile_schema
 from agents.host import Host, Refusal
 from agents.skill import Intent, Outcome, Skill
@@ -27,6 +28,9 @@ from domain.ports.store import StoreUnavailable
 from domain.streams import run_of
 
 VERSION = "1"
+PATIENCE = RetryPolicy(max_attempts=40, base_s=0.2, cap_s=15.0)
+"""A target that is away is asked for some five minutes (full jitter: half of the cap on average). The deadline of the step, ten
+minutes, ends it in any case."""
 
 
 class _Prepared(NamedTuple):
@@ -186,6 +190,7 @@ class _Craft:
             skill.output_schema,
             document=lambda outcome: outcome.document,
             breaker=breaker,
+            retry=PATIENCE,
         )
 
     def context(self, task: Task, prepared: _Prepared, receipts: dict[str, str], now_ms: int) -> Context:

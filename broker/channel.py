@@ -47,13 +47,36 @@ POLL_MS = 10_000
 
 class _WaitingSubscriber(BatchSubscriber):
     """A batch subscriber that waits for records once a round: FastStream's own sleeps the whole batch timeout again after an
-    empty poll, although the poll itself has waited that long."""
+    empty poll, although the poll itself has waited that long.
+
+    aiokafka decodes the names of headers where it hands records out. One that is no UTF-8 would end FastStream's loop, and the agent
+    would be deaf: such a record is passed over and stands in its place without a value and headers.
+    """
 
     __slots__ = ()
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
-        records = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.max_records)
+        try:
+            records = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.max_records)
+        except UnicodeDecodeError:
+            return await self._up_to_the_unreadable(consumer)
         return tuple(chain.from_iterable(records.values()))
+
+    async def _up_to_the_unreadable(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+        """The position did not move: read one by one until it is that record's."""
+        (partition,) = consumer.assignment()
+        taken: list[ConsumerRecord] = []
+        while True:
+            try:
+                records = await consumer.getmany(partition, timeout_ms=POLL_MS, max_records=1)
+            except UnicodeDecodeError as error:
+                offset = await consumer.position(partition)
+                consumer.seek(partition, offset + 1)
+                log.warning("%s[%d]: the record at %d cannot be read: %s", *partition, offset, error)
+                return (*taken, ConsumerRecord(*partition, offset, 0, 0, None, None, None, -1, -1, ()))
+            if not records:
+                return tuple(taken)  # it is gone
+            taken += records[partition]
 
 
 class KafkaChannel:

@@ -83,11 +83,10 @@ def read(receiver: str, value: bytes | None, headers: KafkaHeaders, place: Place
     raw = value or b""
     found = {name: data for name, data in headers if name in _OURS}
     try:
-        sender, number = found[SENDER].decode(), int(found[NUMBER])
-        given = found[DIGEST]
+        sender, number, given = found[SENDER].decode(), int(found[NUMBER]), bytes(found[DIGEST])
         if found[NUMBER] != b"%d" % number:
             raise ValueError(f"number {found[NUMBER]!r}")
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:  # a header of Kafka may also have no value at all
         return Undeliverable("undecodable", f"Kafka header missing or unreadable: {error}", raw, place)
     if not hmac.compare_digest(given, digest(key, number, sender, receiver, raw).encode()):
         return Undeliverable(

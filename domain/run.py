@@ -221,13 +221,13 @@ def _close(run: Run, now_ms: int) -> Decision:
 
 
 def finish(run: Run, completed: bool, outputs: Mapping[str, str], reason: str, now_ms: int) -> Decision:
-    """The closing workflow ended: the run is completed, degraded where products failed, failed where nothing could be delivered."""
+    """The closing workflow ended: the run is completed, degraded where only a part can be delivered, failed where nothing can."""
     if run.status is not Status.CLOSING:
         return NOTHING
-    if not completed or (run.failed == run.asked.products > 0):
+    if run.failed == run.asked.products > 0 or not (completed or outputs):
         status = Status.FAILED
     else:
-        status = Status.DEGRADED if run.failed else Status.COMPLETED
+        status = Status.DEGRADED if run.failed or not completed else Status.COMPLETED
     return Decision([Completed(at_ms=now_ms, status=status, outputs=dict(sorted(outputs.items())), reason=reason)])
 
 

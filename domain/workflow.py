@@ -212,7 +212,7 @@ def fail_step(workflow: Workflow, step: str, failure: Failure, attempts: int, no
     failed = StepFailed(
         at_ms=now_ms, step=step, error_class=failure.error_class, code=failure.code, reason=failure.reason, attempts=attempts
     )
-    return _give_up(evolve(workflow, failed), [failed], f"{step} failed", now_ms)
+    return _give_up(evolve(workflow, failed), [failed], f"{step} failed: {failure.reason}", now_ms)
 
 
 def expire(workflow: Workflow, now_ms: int) -> Decision:

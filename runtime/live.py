@@ -64,7 +64,7 @@ class LiveView:
         if now - self._printed_at >= PLAIN_EVERY_S:
             self._printed_at = now
             self._line(
-                f"{self._elapsed()} {progress.status}: {progress.ended}/{progress.products} products, "
+                f"{self._elapsed()} {_status(progress)}: {progress.ended}/{progress.products} products, "
                 f"{progress.steps_done}/{progress.steps_total} steps" + (f", {progress.failed} failed" if progress.failed else "")
             )
 
@@ -90,7 +90,9 @@ class LiveView:
         lines = [recovery_line(recovery) for recovery in progress.recoveries[-NEWS_KEPT:] if recovery.resumed_ms is not None]
         if self._news or lines:
             parts += [Text(), Text("\n".join([*self._news[-NEWS_KEPT:], *lines]), style="yellow")]
-        return Panel(Group(*parts), title=self._title, subtitle=f"{progress.status} · {self._elapsed().strip()}", padding=(1, 2))
+        return Panel(
+            Group(*parts), title=self._title, subtitle=f"{_status(progress)} · {self._elapsed().strip()}", padding=(1, 2)
+        )
 
     @staticmethod
     def _bars(progress: Progress) -> Table:
@@ -124,6 +126,10 @@ class LiveView:
             epoch = Text(str(agent.epoch), style="bold yellow" if agent.epoch > 1 else "")
             table.add_row(agent.agent, epoch, str(agent.pid), Text(agent.status, style=style), _last(agent))
         return table
+
+
+def _status(progress: Progress) -> str:
+    return "starting" if progress.status == "requested" else progress.status
 
 
 def _last(agent: AgentProgress) -> str:

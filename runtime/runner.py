@@ -41,13 +41,12 @@ class Interrupted(Exception):
 
 
 class Wish(NamedTuple):
-    """What the user asked for. `resume` and `abandon` say what to do with another run that is not finished."""
+    """What the user asked for. `abandon` says what to do with another run that is not finished; no `files`: finish that one."""
 
-    files: request.Files
+    files: request.Files | None
     options: request.Options
     out: Path
     overwrite: bool = False
-    resume: bool = False
     abandon: bool = False
 
 
@@ -69,7 +68,7 @@ class Found(NamedTuple):
 
 
 async def execute(
-    wish: Wish, inputs: request.Inputs, settings: Settings, data: DataDir, view: View, hook: Hook | None = None
+    wish: Wish, inputs: request.Inputs | None, settings: Settings, data: DataDir, view: View, hook: Hook | None = None
 ) -> dict[str, Any]:
     """Do what the user wishes; gives the document of COMMANDS ("Running"). The files are read and
     the data dir is open and locked.
@@ -91,19 +90,23 @@ async def execute(
     finally:
         await store.close()
     document = summary.document()
-    skipped = [msgspec.structs.asdict(problem) for problem in inputs.skipped]
+    skipped = [msgspec.structs.asdict(problem) for problem in (inputs.skipped if inputs is not None else ())]
     return {**document, "outputs": written, "skipped_rows": skipped, "elapsed_s": round(time.monotonic() - begun, 3)}
 
 
 # --- which run ------------------------------------------------------------------------------------------------------
 
 
-async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs, say: Callable[[str], None]) -> Found:
+async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
     known = await runs(store)
     unfinished = [found for found in known if found.run.status not in run.OVER]
+    if inputs is None:
+        if not unfinished:
+            raise UnfinishedRun("--resume: every run of this data dir is finished; give --products to begin one")
+        return unfinished[0]
     for found in unfinished:
         as_of = wish.options.as_of or datetime.date.fromisoformat(found.run.asked.as_of)
-        if found.run.asked.key == request.key_of(inputs, wish.options, as_of) or wish.resume:
+        if found.run.asked.key == request.key_of(inputs, wish.options, as_of):
             return found
     for found in unfinished:
         if not wish.abandon:

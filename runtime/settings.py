@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     restart_backoff_s: float = Field(
         default=0.2, ge=0, description="First wait before a process that keeps dying is started again; it doubles."
     )
-    chaos_plan: Path | None = Field(default=None, description="JSON file of faults to inject into this run (see docs: chaos).")
+    chaos_plan: Path | None = Field(
+        default=None, description="JSON file of faults to inject into this run (docs/how-to/inject-faults.md)."
+    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Level of the log files in the data dir."
     )

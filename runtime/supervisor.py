@@ -90,7 +90,7 @@ class Supervisor:
             self.kafka = self._embedded.bootstrap
         await asyncio.to_thread(self._server.ensure_running)
         await asyncio.gather(
-            *(self._fill(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values())
+            *(self._replace(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values())
         )
         self._channel = wiring.channel(self._settings, self.kafka, CLIENT)
         await self._channel.start(None)

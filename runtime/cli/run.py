@@ -37,8 +37,10 @@ def register(app: typer.Typer) -> None:
 def run(
     call: Call,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="product-launch-campaign")],
-    products: Annotated[Path, typer.Option(metavar="FEED.csv", help="The vendor's products, in Shopify's CSV format.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files of the run go.")],
+    products: Annotated[
+        Path | None, typer.Option(metavar="FEED.csv", help="The vendor's products, in Shopify's CSV format.")
+    ] = None,
     stock: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Stock levels (CSV: SKU, Available), else the feed's.")
     ] = None,
@@ -52,7 +54,7 @@ def run(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that holds other files.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Finish the run that is not finished, whatever the arguments.")
+        bool, typer.Option("--resume", help="Finish the run that is not finished, with the files that it began with.")
     ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give the unfinished run up and begin this one.")] = False,
     shards: Annotated[list[str] | None, typer.Option(metavar="ROLE=N", help="Processes of a role; may be repeated.")] = None,
@@ -71,7 +73,10 @@ def run(
     options = request.Options(
         _workflow(workflow), seed, _date(as_of), call.settings.currency, skip_invalid, call.settings.window, _shards(shards or ())
     )
-    wish = Wish(request.Files(products, stock, reviews), options, out, overwrite, resume, abandon)
+    if products is None and not resume:
+        raise BadUsage("--products FEED.csv is missing; only --resume goes without")
+    files = None if products is None or resume else request.Files(products, stock, reviews)
+    wish = Wish(files, options, out, overwrite, abandon)
     return _execute(call, wish, strict=strict)
 
 
@@ -101,8 +106,9 @@ def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Ca
     from runtime import request, runner
     from runtime.live import LiveView
 
-    inputs = request.read(wish.files, wish.options)  # first: bad input leaves nothing behind, not even a data dir
-    data = call.data(create=True)
+    # First the files: bad input leaves nothing behind, not even a data dir.
+    inputs = request.read(wish.files, wish.options) if wish.files is not None else None
+    data = call.data(create=inputs is not None)
     data.lock()
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:
         view = runner.View(live.progress, live.say)
@@ -152,7 +158,8 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     skipped = document["skipped_rows"]
     if skipped:
         lines.append(
-            f"{len(skipped)} bad rows left out: " + "; ".join(f"line {row['line']}: {row['reason']}" for row in skipped[:3])
+            f"{len(skipped)} bad row{'s' * (len(skipped) != 1)} left out: "
+            + "; ".join(f"line {row['line']}: {row['reason']}" for row in skipped[:3])
         )
     paths = [path for path in document["outputs"] if "/mails/" not in path]
     mails = len(document["outputs"]) - len(paths)

@@ -19,7 +19,8 @@ from domain.ports.store import Parcel
 from tests.broker.letters import RECEIVER, SENDER, parcels
 
 PLACE = address(RECEIVER)
-Header = tuple[str, bytes]
+Header = tuple[str, bytes | None]
+Poison = Callable[[bytes, list[Header]], tuple[bytes | None, list[Header]]]
 
 
 @pytest.fixture
@@ -95,11 +96,13 @@ def good(number: int) -> tuple[bytes, list[Header]]:
     return parcel.value, list(codec.kafka_headers(SENDER, parcel, None))
 
 
-POISON: dict[str, Callable[[bytes, list[Header]], tuple[bytes | None, list[Header]]]] = {
+POISON: dict[str, Poison] = {
     "garbage in the value": lambda value, headers: (b"\x00\xff{", headers),
     "no value at all": lambda value, headers: (None, headers),
     "no headers": lambda value, headers: (value, []),
     "a header's value that is no UTF-8": lambda value, headers: (value, [(name, b"\xff\xfe") for name, _ in headers]),
+    "headers without a value": lambda value, headers: (value, [(name, None) for name, _ in headers]),
+    "a digest that is no ASCII": lambda value, headers: (value, [*headers[:-1], (headers[-1][0], "é".encode())]),
     "a header's name that is no UTF-8": lambda value, headers: (value, [(_Mangled("x"), b"1")]),
 }
 
@@ -112,7 +115,13 @@ async def _publish(kafka: str, records: Sequence[tuple[bytes | None, list[Header
             batch = producer.create_batch()
             # The builder in Python, since the one in C encodes names by itself.
             batch._builder = _DefaultRecordBatchBuilderPy(
-                magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=99999
+                magic=2,
+                compression_type=0,
+                is_transactional=0,
+                producer_id=-1,
+                producer_epoch=-1,
+                base_sequence=0,
+                batch_size=99999,
             )
             batch.append(key=None, value=value, timestamp=None, headers=headers)
             await (await producer.send_batch(batch, PLACE.topic, partition=PLACE.partition))
@@ -121,9 +130,7 @@ async def _publish(kafka: str, records: Sequence[tuple[bytes | None, list[Header
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
-async def test_a_poisoned_record_does_not_stop_the_reading(
-    poison: Callable[[bytes, list[Header]], tuple[bytes | None, list[Header]]], kafka: str, reader: Reader
-) -> None:
+async def test_a_poisoned_record_does_not_stop_the_reading(poison: Poison, kafka: str, reader: Reader) -> None:
     """What cannot be read is handed on as undeliverable, and what comes before and behind it arrives."""
     await _publish(kafka, [good(1), poison(*good(2)), good(3)])
     first, bad, last = await reader.has(3)
@@ -162,3 +169,16 @@ async def test_what_is_queued_at_a_stop_is_sent(reader: Reader, kafka: str) -> N
     channel.send([Parcel(RECEIVER, number, value) for _, number, value in parcels(3)])
     await channel.stop()
     assert len(await reader.has(3)) == 3
+
+
+async def test_messages_carry_their_headers_on_the_wire(kafka: str, sender: KafkaChannel) -> None:
+    """As any other consumer sees them, key and partition included."""
+    sender.send(parcels(1))
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(PLACE.topic, PLACE.partition)])
+        record = await asyncio.wait_for(consumer.getone(), 20)
+    finally:
+        await consumer.stop()
+    assert (record.key, dict(record.headers)[codec.NUMBER]) == (RECEIVER.encode(), b"1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -22,6 +24,20 @@ def test_a_message_comes_back_as_it_was(key: bytes | None) -> None:
     """Encode and read are each other's inverse, and the number comes with the message."""
     read = codec.read(RECEIVER, PARCEL.value, codec.kafka_headers(SENDER, PARCEL, key), PLACE, key)
     assert read == Delivery(message(12), Received(SENDER, 12), PARCEL.value, PLACE)
+
+
+def test_the_value_is_the_whole_document_in_plain_json() -> None:
+    """Any Kafka UI shows it."""
+    document = json.loads(PARCEL.value)
+    assert set(document) == {"header", "body"}
+    assert document["body"]["output"] == {"index": 12}
+
+
+def test_kafka_headers_are_cloudevents_attributes() -> None:
+    """CloudEvents 1.0, binary content mode: id, source, type and specversion are required."""
+    headers = dict(codec.kafka_headers(SENDER, PARCEL, None))
+    assert headers["ce_id"] == message(12).header.message_id.encode()
+    assert (headers["ce_source"], headers["ce_type"], headers["ce_specversion"]) == (SENDER.encode(), b"TASK_COMPLETE", b"1.0")
 
 
 @pytest.mark.parametrize("key", KEYS, ids=["digest", "hmac"])

@@ -56,11 +56,15 @@ async def test_a_lost_tail_comes_back_whole(store: SqliteStore) -> None:
     relaying = relay(store, bus)
     running = asyncio.create_task(relaying.run())
     applied: set[int] = set()
+
+    def new() -> set[int]:
+        return {parcel.number for parcel in bus.sent} - applied
+
     while len(applied) < last:
-        await until(lambda: any(parcel.number not in applied for parcel in bus.sent), "something new is sent")
-        new = {parcel.number for parcel in bus.sent} - applied
-        await store.append(Append(RECEIVER, None, received=[Received(SENDER, number) for number in sorted(new)]))
-        applied |= new
+        await until(lambda: bool(new()), "something new is sent")
+        arrived = new()
+        await store.append(Append(RECEIVER, None, received=[Received(SENDER, number) for number in sorted(arrived)]))
+        applied |= arrived
     running.cancel()
     assert len(bus.sent) <= last + HANDFUL
 

@@ -166,16 +166,24 @@ def test_any_order_of_ends_comes_to_the_same_run(order: list[int], window: int) 
         ([], True, Status.COMPLETED),
         ([1], True, Status.DEGRADED),
         ([0, 1, 2], True, Status.FAILED),
-        ([], False, Status.FAILED),
-        ([1], False, Status.FAILED),
+        ([], False, Status.DEGRADED),
+        ([1], False, Status.DEGRADED),
     ],
 )
 def test_the_status_says_what_was_delivered(failed: list[int], completed: bool, status: Status) -> None:
-    """Completed; degraded where products failed; failed where all did or the closing did."""
+    """Completed; degraded where products or a part of the closing failed; failed where all products did."""
     state = given(REQUESTED, WINDOW, *(ended(index, index not in failed) for index in range(3)), CLOSING[-1])
     decision = run.finish(state, completed, {"b.csv": "b", "a.csv": "a"}, "why", NOW)
     assert decision.events == [Completed(at_ms=NOW, status=status, outputs={"a.csv": "a", "b.csv": "b"}, reason="why")]
     assert KIND.fold(decision.events, state).status is status
+
+
+def test_a_run_that_delivers_no_file_has_failed() -> None:
+    """The closing failed before it gave anything."""
+    state = given(REQUESTED, WINDOW, *(ended(index, True) for index in range(3)), CLOSING[-1])
+    (happened,) = run.finish(state, False, {}, "why", NOW).events
+    assert isinstance(happened, Completed)
+    assert happened.status == Status.FAILED
 
 
 def test_a_run_without_products_can_be_completed() -> None:

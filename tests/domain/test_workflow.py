@@ -154,9 +154,11 @@ def test_a_failed_step_cancels_what_is_under_way_and_ends_the_workflow() -> None
     assert failed == StepFailed(
         at_ms=NOW, step="SET_PRICE", error_class="fatal", code="no_cost", reason="no cost is known", attempts=3
     )
-    assert cancelled == StepCancelled(at_ms=NOW, step="GENERATE_DESCRIPTION", reason="SET_PRICE failed")
+    assert cancelled == StepCancelled(at_ms=NOW, step="GENERATE_DESCRIPTION", reason="SET_PRICE failed: no cost is known")
     state = KIND.fold(decision.events, given(*BRANCHED))
-    assert ended == Ended(at_ms=NOW, completed=False, result=digest(decision.contents[0]), reason="SET_PRICE failed")
+    assert ended == Ended(
+        at_ms=NOW, completed=False, result=digest(decision.contents[0]), reason="SET_PRICE failed: no cost is known"
+    )
     assert document(state) == {
         "index": 0,
         "key": "clay-pot",
@@ -224,10 +226,16 @@ def test_a_cancellation_goes_to_the_agent_of_the_step() -> None:
 
 def test_the_end_goes_to_who_asked_for_the_workflow() -> None:
     """Also a failed workflow completes its task: what it gave is a result."""
-    (tell,) = told(*BRANCHED, Ended(at_ms=NOW, completed=False, result="r" * 64, reason="SET_PRICE failed"))
+    (tell,) = told(*BRANCHED, Ended(at_ms=NOW, completed=False, result="r" * 64, reason="SET_PRICE failed: no cost is known"))
     assert (tell.type, tell.receiver) == (MessageType.TASK_COMPLETE, "lead/0")
     assert tell.body.task == TaskRef(STREAM, "LAUNCH_PRODUCT")
-    assert tell.body.output == {"completed": False, "result": "r" * 64, "index": 0, "reason": "SET_PRICE failed", "files": {}}
+    assert tell.body.output == {
+        "completed": False,
+        "result": "r" * 64,
+        "index": 0,
+        "reason": "SET_PRICE failed: no cost is known",
+        "files": {},
+    }
 
 
 def test_files_of_all_steps_are_the_files_of_the_workflow() -> None:

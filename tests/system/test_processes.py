@@ -38,11 +38,10 @@ def nobody_is_left(swarm: Swarm) -> None:
 
 
 def fork_server(swarm: Swarm, supervisor: int) -> int:
-    """The child of the supervisor that has children of its own."""
-    processes = swarm.processes()
-    parents = {process.parent for process in processes}
-    (server,) = [process.pid for process in processes if process.parent == supervisor and process.pid in parents]
-    return server
+    """The child of the supervisor that starts all others; 0 while there is none."""
+    children = [process.pid for process in swarm.processes() if process.parent == supervisor]
+    servers = [pid for pid in children if b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return servers[0] if servers else 0
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["all awake", "one frozen"])
@@ -71,6 +70,20 @@ def test_a_killed_fork_server_takes_its_children_along_and_all_are_replaced(
     os.kill(swarm.pid_of("lead/0"), signal.SIGSTOP)
     os.kill(server, signal.SIGKILL)
     until(lambda: not children & {process.pid for process in swarm.processes()}, "its children are gone", 10.0)
+    assert running.wait().document["status"] == "completed"
+    nobody_is_left(swarm)
+
+
+def test_a_fork_server_that_is_killed_while_the_swarm_starts_costs_a_moment(
+    tmp_path: Path, target: Target, feed_of: Callable[[int], Feed]
+) -> None:
+    """SIGKILL before it has started anybody, and again when the first has claimed: the run completes."""
+    swarm = slow_swarm(tmp_path, target, feed_of, 0.0)
+    running = swarm.start()
+    first = until(lambda: fork_server(swarm, running.pid), "there is a fork server")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: swarm.done("agent.Claimed"), "somebody has claimed")
+    os.kill(fork_server(swarm, running.pid), signal.SIGKILL)
     assert running.wait().document["status"] == "completed"
     nobody_is_left(swarm)
 
