@@ -36,7 +36,7 @@ from domain.ports.store import Parcel
 log = logging.getLogger(__name__)
 
 BUSY_WAIT_MS = 1
-IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100), (6.0, 400))
+IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100), (6.0, 500))
 """After so many seconds without a message, wait so many milliseconds for one. A fetch costs 0.7 ms: ten a second in each agent would be
 most of what an idle swarm uses."""
 COMMIT_EVERY_S = 0.5

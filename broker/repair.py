@@ -44,7 +44,7 @@ class Repair:
         return due
 
     def _due_holes(self, marks: Marks, now: float) -> list[int]:
-        holes = marks.holes()[: self.window]
+        holes = marks.holes(self.window)
         known, self._holes = self._holes, {}
         due = []
         for number in holes:

@@ -31,8 +31,14 @@ class Marks(msgspec.Struct, frozen=True):
             above.discard(mark)
         return Marks(mark, frozenset(above))
 
-    def holes(self) -> list[int]:
-        """Numbers that are missing although a later one is applied: lost, or overtaken."""
-        if not self.above:
-            return []
-        return [number for number in range(self.mark + 1, max(self.above)) if number not in self.above]
+    def holes(self, most: int = 1000) -> list[int]:
+        """The first numbers that are missing although a later one is applied: lost, or overtaken. No more than `most`, so that one
+        absurd number above the mark costs nothing."""
+        missing: list[int] = []
+        before = self.mark
+        for number in sorted(self.above):
+            missing.extend(range(before + 1, min(number, before + 1 + most - len(missing))))
+            if len(missing) >= most:
+                break
+            before = number
+        return missing

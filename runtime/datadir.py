@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+PROGRAM = "rehydrate"
 VERSION = 1
 SQLITE = "sqlite:///"
 
@@ -55,6 +56,8 @@ class DataDir:
                 directory.mkdir(exist_ok=True)
             if create:
                 self._probe_writable()
+            elif not os.access(self.root, os.W_OK):
+                raise DataDirError(f"{self.root}: not writable, which SQLite needs to read, too; look as its owner, or at a copy")
         except OSError as error:
             raise DataDirError(f"{self.root}: {error.strerror or error}; give another --data-dir") from error
         return self
@@ -93,15 +96,17 @@ class DataDir:
 
     def _write_about(self) -> None:
         temporary = self._about.with_suffix(".writing")
-        temporary.write_text(json.dumps({"program": "rehydrate", "version": VERSION}) + "\n")
+        temporary.write_text(json.dumps({"program": PROGRAM, "version": VERSION}) + "\n")
         temporary.replace(self._about)
 
     def _check_version(self) -> None:
         try:
             about = json.loads(self._about.read_text())
-            version = about["version"]
+            program, version = about["program"], about["version"]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataDirError(f"{self._about}: damaged ({error}); restore it, or give another --data-dir") from error
+            raise DataDirError(f"{self._about}: damaged; restore it, or give another --data-dir") from error
+        if program != PROGRAM:
+            raise DataDirError(f"{self.root}: a data dir of {program}, not of {PROGRAM}; give another --data-dir")
         if version != VERSION:
             raise DataDirError(
                 f"{self.root}: written by version {version} of the data format, this program knows {VERSION}; "

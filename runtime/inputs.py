@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from domain.trade.catalogue import Problem
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
+PIPE_PATIENCE_S = 10.0
+"""How long a pipe may stay without a writer: nobody waits for ever for a file that nobody writes."""
 MAX_LISTED = 50  # lines: what a person reads in one go; after mending them the rest is listed
 
 
@@ -24,7 +28,7 @@ class InputError(Exception):
 def load_file(path: Path) -> bytes:
     """The file's bytes, at most `MAX_FILE_BYTES`. Raises `InputError`."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_soon) as file:
             # The size is asked first so that a huge file is refused at once, and checked again because a pipe has none.
             is_large = os.fstat(file.fileno()).st_size > MAX_FILE_BYTES
             data = b"" if is_large else file.read(MAX_FILE_BYTES + 1)
@@ -39,6 +43,19 @@ def load_file(path: Path) -> bytes:
     if is_large or len(data) > MAX_FILE_BYTES:
         raise _refused(path, f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB: split it")
     return data
+
+
+def _open_soon(path: str, flags: int) -> int:
+    """Open a file. To open a pipe would wait for a writer for ever; here the wait for its first bytes has an end."""
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISFIFO(os.fstat(handle).st_mode):
+        waiting = select.poll()
+        waiting.register(handle, select.POLLIN)
+        if not waiting.poll(PIPE_PATIENCE_S * 1000):
+            os.close(handle)
+            raise OSError(f"it is a pipe into which nobody has written for {PIPE_PATIENCE_S:g} s")
+    os.set_blocking(handle, True)
+    return handle
 
 
 def check(path: Path, problems: Iterable[Problem]) -> None:

@@ -9,14 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 MARKER = ".rehydrate-run"
+REPLACED = frozenset({"products.csv"})
+"""Names of outputs that an input may well have: where both are the same file, the feed would be gone."""
 
 
 class OutputRefused(Exception):
     """The folder holds something else, or cannot be written; the message names the remedy."""
+
+
+class OutputFailed(Exception):
+    """The files of a finished run could not be written."""
 
 
 def check_target(out: Path, key: str | None, overwrite: bool) -> None:
@@ -36,11 +42,33 @@ def check_target(out: Path, key: str | None, overwrite: bool) -> None:
         raise OutputRefused(f"{parent}: not writable; give another --out")
 
 
+def check_place(out: Path, inputs: Iterable[Path], data_dir: Path) -> None:
+    """Refuse a place where no folder can be, before anything is written anywhere.
+
+    Raises:
+        OutputRefused: with the remedy.
+    """
+    if out.resolve().is_relative_to(data_dir.resolve()):
+        raise OutputRefused(f"{out}: is in the data dir; give a folder of its own with --out")
+    for path in inputs:
+        if path.name in REPLACED and (out / path.name).exists() and path.samefile(out / path.name):
+            raise OutputRefused(f"{out}: would replace the input {path}; give another --out")
+    place = out.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise OutputRefused(f"{place}: is a file; give a folder with --out")
+    try:
+        Path(tempfile.mkdtemp(prefix=".rehydrate-", dir=place)).rmdir()
+    except OSError as error:
+        raise OutputRefused(f"{place}: not writable ({error.strerror or error}); give another --out") from error
+
+
 async def write(out: Path, key: str, files: Mapping[str, str], content: Callable[[str], Awaitable[bytes]]) -> list[str]:
     """Write all files of a run; gives their paths, sorted.
 
     Raises:
-        OutputRefused: the folder cannot be written.
+        OutputFailed: the folder cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +83,9 @@ async def write(out: Path, key: str, files: Mapping[str, str], content: Callable
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise OutputRefused(f"{out}: {error.strerror or error}") from error
+        raise OutputFailed(
+            f"{out}: {error.strerror or error}; the run is done, but its files are not there: mend this and run it anew"
+        ) from error
     return [str(out / name) for name in sorted(files)]
 
 

@@ -68,13 +68,14 @@ def read(files: Files, options: Options) -> Inputs:
     feed = read_catalogue(data)
     if not options.skip_invalid or not feed.products:
         inputs.check(files.products, feed.problems)
-    levels = _levels(files.stock)
-    reviews = _reviews(files.reviews, [product.handle for product in feed.products])
+    # Each file is read once: a pipe gives its bytes once only, and a file may change between two looks.
+    stock, reviewed = (inputs.load_file(path) if path else b"" for path in (files.stock, files.reviews))
+    levels = _levels(files.stock, stock)
+    reviews = _reviews(files.reviews, reviewed, [product.handle for product in feed.products])
     contents, items = _dossiers(feed, levels, reviews)
     omit = msgspec.json.encode(sorted(feed.left_out))
     parameters = {"feed": digest(data), "omit": digest(omit)}
-    named = [path.read_bytes() if path else b"" for path in (files.stock, files.reviews)]
-    fingerprint = digest(b"\x1f".join(digest(part).encode() for part in (data, *named)))
+    fingerprint = digest(b"\x1f".join(digest(part).encode() for part in (data, stock, reviewed)))
     return Inputs(feed, feed.problems, [data, omit, *contents], items, parameters, fingerprint)
 
 
@@ -115,18 +116,18 @@ def agents_of(shards: Mapping[str, int]) -> list[str]:
     return [f"{role}/{shard}" for role, count in shards.items() for shard in range(count)]
 
 
-def _levels(path: Path | None) -> Mapping[str, int] | None:
+def _levels(path: Path | None, data: bytes) -> Mapping[str, int] | None:
     if path is None:
         return None
-    levels, problems = read_stock(inputs.load_file(path))
+    levels, problems = read_stock(data)
     inputs.check(path, problems)
     return levels
 
 
-def _reviews(path: Path | None, handles: Sequence[str]) -> Mapping[str, Sequence[Review]]:
+def _reviews(path: Path | None, data: bytes, handles: Sequence[str]) -> Mapping[str, Sequence[Review]]:
     if path is None:
         return {}
-    reviews, problems = read_reviews(inputs.load_file(path), handles=frozenset(handles))
+    reviews, problems = read_reviews(data, handles=frozenset(handles))
     inputs.check(path, problems)
     by_handle: dict[str, list[Review]] = {}
     for review in reviews:

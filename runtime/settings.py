@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         default="USD", pattern="^[A-Z]{3}$", description="Currency of a feed's amounts (ISO 4217); Shopify's CSV names none."
     )
     window: int = Field(default=64, ge=1, le=1000, description="Products of a run on their way at a time.")
-    heartbeat_s: float = Field(default=0.25, gt=0, description="Time between two heartbeats of a process.")
+    heartbeat_s: float = Field(default=0.5, gt=0, description="Time between two heartbeats of a process.")
     silence_s: float = Field(default=5.0, gt=0, description="A process without a heartbeat for so long is killed and replaced.")
     start_timeout_s: float = Field(default=30.0, gt=0, description="How long a new process may take to its first heartbeat.")
     stop_timeout_s: float = Field(

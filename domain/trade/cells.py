@@ -83,7 +83,7 @@ def _why_no_amount(text: str) -> str:
         return f"{start}: decimal comma, write {text.replace(',', '.')}"
     if _THOUSANDS.fullmatch(text):
         return f"{start}: thousands separator, write {text.replace(',', '')}"
-    if len(text) <= MAX_NAME and _CURRENCY.search(text):
+    if len(text) <= MAX_NAME and _CURRENCY.search(text) and any(char.isdecimal() for char in text):
         number = _CURRENCY.sub("", text).strip()
         return f"{start}: currency sign, write " + (number if _AMOUNT.fullmatch(number) else "the number alone, such as 12.50")
     return f"{start}: write digits and a decimal point, such as 12.50"

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, cast
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 import typer.main
@@ -93,16 +93,29 @@ def _load(entry: EntryPoint | None) -> Command | None:
     return typer.main.get_group(holder).commands[entry.name]
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rehydrate {version('rehydrate')}")
+        raise typer.Exit
+
+
 def _outer(ctx: typer.Context, **given: Any) -> None:
     """An agent swarm for e-commerce work whose agents can be killed at any moment and rebuilt from their events."""
+    del given["version"]  # answered already
     ctx.obj = Given(**given)
 
 
 def _app() -> typer.Typer:
     """All commands, in the order in which `--help` lists them."""
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    _outer.__dict__["__signature__"] = inspect.Signature([context, *shared_parameters()])
-    _outer.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *shared_parameters())}
+    about = Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_tell_version),
+    ]
+    asked = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=about)
+    parameters = [context, *shared_parameters(), asked]
+    _outer.__dict__["__signature__"] = inspect.Signature(parameters)
+    _outer.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     made = typer.Typer(
         cls=Commands,
         callback=_outer,

@@ -12,7 +12,7 @@ from runtime.cli.common import Call, command, group
 from runtime.cli.errors import BadUsage
 from runtime.cli.output import Table
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="Dead letters, as `deadletters list` names them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Dead letters, as `deadletters list` names them.")]
 All = Annotated[bool, typer.Option("--all", help="All that wait.")]
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done · 1 the work failed · 2 bad usage or bad input · 3 a check
 
 from __future__ import annotations
 
+import shutil
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 
 FAILED, BAD_USAGE, DEVIATED, INTERRUPTED = 1, 2, 3, 130
 
+FULL_BYTES = 1024 * 1024
+"""A disk with less room than this is called full: the logs of a swarm need some, too."""
+
 # By name, so that a command which is quick need not import what cannot happen to it.
 EXPECTED: dict[str, int] = {
     "runtime.cli.errors:BadUsage": BAD_USAGE,
@@ -20,6 +24,7 @@ EXPECTED: dict[str, int] = {
     "runtime.datadir:BadDatabase": BAD_USAGE,
     "runtime.inputs:InputError": BAD_USAGE,
     "runtime.outputs:OutputRefused": BAD_USAGE,
+    "runtime.outputs:OutputFailed": FAILED,
     "runtime.runner:UnfinishedRun": BAD_USAGE,
     "chaos.plan:BadPlan": BAD_USAGE,
     "runtime.deadletters:CannotDecide": BAD_USAGE,
@@ -63,15 +68,36 @@ def report(error: BaseException, *, verbose: bool, data_dir: Path | None) -> int
         # A listing names file and line at the beginning of each line, which tools rely on.
         is_listing = _is(error, "runtime.inputs:InputError")
         text = str(error) or type(error).__name__
-        _tell(text if is_listing else f"error: {' '.join(text.split())}" if code != INTERRUPTED else str(error) or "interrupted")
+        line = f"error: {' '.join(text.split())}{_remedy(error, code, data_dir)}"
+        _tell(text if is_listing else line if code != INTERRUPTED else str(error) or "interrupted")
         return code
     if type(error).__module__.startswith("sqlalchemy."):
-        _tell(f"error: the read models cannot be used: {getattr(error, 'orig', None) or error}")
+        remedy = _remedy(error, FAILED, data_dir) or "; `rehydrate projections rebuild` builds them again"
+        _tell(f"error: the read models cannot be used: {getattr(error, 'orig', None) or error}{remedy}")
         return FAILED
     log = None if verbose else _log(error, data_dir)
     where = f"{log} says where, and so does -v" if log else "-v shows where"
     _tell(f"error: unexpected {type(error).__name__}: {' '.join(str(error).split())} ({where})")
     return FAILED
+
+
+def _remedy(error: BaseException, code: int, data_dir: Path | None) -> str:
+    """What to do about a disk that is full, which shows in many ways, and about a damaged event store."""
+    if code != FAILED:
+        return ""
+    if "disk is full" in str(error) or _full(data_dir):
+        return "; make room on that disk, nothing is lost: the same command goes on"
+    damaged = any(word in str(error) for word in ("malformed", "not a database", "unable to open"))
+    if damaged and _is(error, "domain.ports.store:StoreUnavailable"):
+        return "; put back a copy of this file, or begin anew with another --data-dir"
+    return ""
+
+
+def _full(data_dir: Path | None) -> bool:
+    try:
+        return data_dir is not None and shutil.disk_usage(data_dir).free < FULL_BYTES
+    except OSError:
+        return False
 
 
 def _expected(error: BaseException) -> int | None:

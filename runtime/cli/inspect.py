@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BEGIN = "begin with `rehydrate run product-launch-campaign --products FEED.csv --out DIR`"
 
+STARTING = "nothing yet: the swarm is starting"
+
 
 def register(app: typer.Typer) -> None:
     """Declare the commands of this module."""
@@ -100,6 +102,8 @@ def _status_lines(document: dict[str, Any]) -> Sequence[str]:
         if document[name]:
             lines.append(f"{heading} " + ", ".join(f"{count} {word}" for word, count in document[name].items()))
     behind = f"{models['behind']} of {models['head']} events behind" if models["behind"] else "up to date"
+    if models["position"] > models["head"]:
+        behind = f"at position {models['position']}, but the events end at {models['head']}: they are others, or an older copy"
     return [*lines, f"read models  {behind}"]
 
 
@@ -158,7 +162,9 @@ async def _workflows_list(call: Call, run: str | None, status: str | None, limit
         (row.workflow_id, row.key, row.status, f"{row.steps_done}/{row.steps}", row.lead, _second(row.ended_at), row.reason)
         for row in found
     ]
-    nothing = "no workflow is like that" if run or status else f"no workflows yet; {BEGIN}"
+    nothing = (
+        "no workflow is like that" if run or status else f"no workflows yet; {BEGIN}" if opened.supervisor is None else STARTING
+    )
     call.out.result(found, Table(columns, rows) if found else nothing)
     if len(found) == limit:
         call.out.say(f"only the first {limit} are listed; --limit N lists more")
@@ -254,4 +260,5 @@ async def _agents_list(call: Call) -> None:
         found.append(row)
     columns = ("agent", ">epoch", ">process", "status", "?task", "last heartbeat", "host")
     rows = [(row.agent, row.epoch, row.pid, row.status, row.task_id, row.last_heartbeat_at, row.host) for row in found]
-    call.out.result(found, Table(columns, rows) if found else f"no agents yet; {BEGIN}")
+    nothing = f"no agents yet; {BEGIN}" if opened.supervisor is None else STARTING
+    call.out.result(found, Table(columns, rows) if found else nothing)

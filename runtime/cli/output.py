@@ -85,16 +85,19 @@ class Output:
         return self._console(sys.stderr)
 
     def _print(self, part: object) -> None:
-        console = self._console(sys.stdout)
-        try:
-            console.print(_pretty(part) if isinstance(part, Table) else part)
-        except BrokenPipeError:
-            _nobody_reads()
+        self._console(sys.stdout).print(_pretty(part) if isinstance(part, Table) else part)
 
     def _console(self, file: TextIO) -> Console:
         from rich.console import Console
 
-        return Console(file=file, color_system=None if self.no_color else "auto", highlight=False)
+        class Patient(Console):
+            """Goes on quietly when its reader goes away: rich itself would end the program, and close stdout for stderr."""
+
+            def on_broken_pipe(self) -> None:
+                self.quiet = True
+                _nobody_reads(file)
+
+        return Patient(file=file, color_system=None if self.no_color else "auto", highlight=False)
 
 
 def printable(text: str) -> str:
@@ -159,13 +162,13 @@ def _write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _nobody_reads()
+        _nobody_reads(sys.stdout)
 
 
-def _nobody_reads() -> None:
+def _nobody_reads(file: TextIO) -> None:
     """The reader has what it wanted (`| head`): go on quietly, and keep Python from complaining at its end."""
     devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
+    os.dup2(devnull, file.fileno())
     os.close(devnull)
 
 

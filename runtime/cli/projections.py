@@ -22,7 +22,7 @@ def rebuild(call: Call) -> None:
     """Build all read models again from the first event.
 
     Also where they are missing, damaged or of another version. Readers see the old rows until the new ones are complete, and a
-    swarm may run meanwhile.
+    swarm may run meanwhile, except where the file is damaged.
     """
     asyncio.run(_rebuild(call))
 
@@ -30,10 +30,13 @@ def rebuild(call: Call) -> None:
 async def _rebuild(call: Call) -> None:
     from projections import rebuild as projections
     from projections.database import open_engine
-    from runtime.cli.reading import event_store, read_models_url
+    from runtime.cli.reading import drop_damaged, event_store, read_models_url
 
+    data = call.data()
     async with event_store(call) as store:
-        engine = open_engine(read_models_url(call.data()))
+        await store.head()  # first: who cannot read the events must not touch what was made of them
+        drop_damaged(data)
+        engine = open_engine(read_models_url(data))
         try:
             made = await projections.rebuild(engine, store)
         finally:

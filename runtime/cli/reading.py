@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.cli.common import Call
+from runtime.datadir import DataDirError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +22,33 @@ if TYPE_CHECKING:
 def read_models_url(data: DataDir) -> str:
     """As in `runtime.wiring`, which imports Kafka clients and agents: they would double the time of every command that looks."""
     return f"sqlite+aiosqlite:///{data.read_models}"
+
+
+def drop_damaged(data: DataDir) -> bool:
+    """Remove the read models if SQLite cannot read them; whether it was so. Only while nobody else writes them.
+
+    Raises:
+        DataDirError: they are damaged, and a swarm is writing them.
+    """
+    if not _damaged(data.read_models):
+        return False
+    if data.supervisor() not in {None, os.getpid()}:
+        raise DataDirError(f"{data.read_models}: damaged, and a swarm is using it; stop the swarm, then build it again")
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{data.read_models}{ending}").unlink(missing_ok=True)
+    return True
+
+
+def _damaged(path: Path) -> bool:
+    if not path.exists():
+        return False
+    connection = sqlite3.connect(path)
+    try:
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    finally:
+        connection.close()
 
 
 class Opened(NamedTuple):

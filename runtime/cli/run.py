@@ -20,6 +20,7 @@ DEMO_VICTIM = "marketing_outreach/0"
 DEMO_WINDOW = 12
 """Few products at a time, so that every agent has work in hand when one is killed."""
 MAX_SHARDS = 32
+YEARS = range(1970, 2200)
 LISTED_OUTPUTS = 12
 
 
@@ -85,7 +86,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files of the run go.")] = Path("demo-out"),
     kill: Annotated[bool, typer.Option("--kill/--no-kill", help=f"Kill {DEMO_VICTIM} half-way with SIGKILL.")] = True,
 ) -> int:
-    """Launch the catalogue that ships with the project, and lose an agent half-way.
+    """Launch the example catalogue and kill an agent half-way.
 
     A supervisor, an embedded Kafka and one process per agent launch 60 products. Half-way one agent is killed with SIGKILL: another
     process takes its place, and the run ends as if nothing had happened.
@@ -103,13 +104,20 @@ def demo(
 def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Call], Hook] | None = None) -> int:
     import asyncio
 
-    from runtime import request, runner
+    from runtime import outputs, request, runner
+    from runtime.cli import before
     from runtime.live import LiveView
 
-    # First the files: bad input leaves nothing behind, not even a data dir.
+    # First what may be wrong: it leaves nothing behind, not even a data dir.
     inputs = request.read(wish.files, wish.options) if wish.files is not None else None
+    outputs.check_place(wish.out, [path for path in wish.files or () if path is not None], call.data_dir)
+    if inputs is not None and wish.abandon:
+        day = wish.options.as_of or datetime.date.today()  # noqa: DTZ011 the user's own day
+        outputs.check_target(wish.out, request.key_of(inputs, wish.options, day), wish.overwrite)
+    before.kafka_answers(call.settings.kafka)
     data = call.data(create=inputs is not None)
     data.lock()
+    asyncio.run(before.read_models_fit(call, data))
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:
         view = runner.View(live.progress, live.say)
         document = asyncio.run(runner.execute(wish, inputs, call.settings, data, view, hook(call) if hook else None))
@@ -185,9 +193,12 @@ def _date(text: str | None) -> datetime.date | None:
     if text is None:
         return None
     try:
-        return datetime.date.fromisoformat(text)
+        day = datetime.date.fromisoformat(text)
     except ValueError as error:
         raise BadUsage(f"--as-of {text!r} is no date such as 2026-11-21") from error
+    if day.year not in YEARS:
+        raise BadUsage(f"--as-of {text}: is not in the years {YEARS[0]} to {YEARS[-1]}")
+    return day
 
 
 def _shards(given: Sequence[str]) -> dict[str, int]:

@@ -60,3 +60,9 @@ def test_adding_gives_new_marks() -> None:
     before = Marks(2, frozenset({4}))
     assert before.add((3,)) == Marks(4)
     assert before == Marks(2, frozenset({4}))
+
+
+def test_an_absurd_number_above_the_mark_costs_nothing() -> None:
+    """Only the first holes are told."""
+    assert Marks(3, frozenset({10**15})).holes(4) == [4, 5, 6, 7]
+    assert Marks(3, frozenset({5, 10**15})).holes(3) == [4, 6, 7]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,31 @@ def test_any_other_failure_is_refused_with_the_systems_words(tmp_path: Path) -> 
     path = tmp_path / "loop.csv"
     path.symlink_to(path)
     assert "the file cannot be read: " in refusal(path)
+
+
+def test_a_pipe_that_nobody_writes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it for ever."""
+    monkeypatch.setattr("runtime.inputs.PIPE_PATIENCE_S", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a pipe into which nobody has written for 0.05 s" in refusal(tmp_path / "pipe")
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    """Also when its writer comes later and pauses."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        time.sleep(0.05)
+        with path.open("wb", buffering=0) as file:
+            file.write(b"a")
+            time.sleep(0.05)
+            file.write(b"b")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert load_file(path) == b"ab"
+    writer.join()
 
 
 def test_problems_are_listed_in_file_order_with_what_is_known_of_each() -> None:

@@ -90,6 +90,7 @@ BAD_ROWS = {
     "currency sign": (line(price="$12"), "Variant Price", "currency sign, write 12"),
     "currency code": (line(price="12 EUR"), "Variant Price", "currency sign, write 12"),
     "thousands": (line(price='"1,299.00"'), "Variant Price", "thousands separator, write 1299.00"),
+    "word": (line(price="abc"), "Variant Price", '"abc" is not a number: write digits'),
     "exponent": (line(price="1e3"), "Variant Price", '"1e3" is not a number'),
     "not a number": (line(price="NaN"), "Variant Price", '"NaN" is not a number'),
     "other digits": (line(price="١٢"), "Variant Price", "is not a number"),
