@@ -20,6 +20,7 @@ from projections.run_summary import AgentProgress, Progress
 from projections.views import Recovery
 
 NEWS_KEPT = 8
+LOW_NEWS_KEPT = 3
 BAR_WIDTH = 34
 PLAIN_EVERY_S = 1.0
 
@@ -86,23 +87,28 @@ class LiveView:
         return f"{time.monotonic() - self._begun:6.2f} s"
 
     def _picture(self, progress: Progress) -> Panel:
-        parts: list[ConsoleRenderable] = [self._bars(progress), Text(), self._agents(progress)]
         lines = [recovery_line(recovery) for recovery in progress.recoveries[-NEWS_KEPT:] if recovery.resumed_ms is not None]
-        if self._news or lines:
-            parts += [Text(), Text("\n".join([*self._news[-NEWS_KEPT:], *lines]), style="yellow")]
-        return Panel(
-            Group(*parts), title=self._title, subtitle=f"{_status(progress)} · {self._elapsed().strip()}", padding=(1, 2)
-        )
+        news = [*self._news[-NEWS_KEPT:], *lines]
+        # What does not fit below is cut, so news stand above the agents, and a low terminal gets no bar for each step.
+        is_low = self._console.height < len(progress.steps) + len(progress.agents) + 2 * len(news) + 9
+        parts: list[ConsoleRenderable] = [self._bars(progress, with_steps=not is_low), Text()]
+        if news:
+            parts += [Text("\n".join(news[-LOW_NEWS_KEPT:] if is_low else news), style="yellow"), Text()]
+        parts.append(self._agents(progress))
+        subtitle = f"{_status(progress)} · {self._elapsed().strip()}"
+        return Panel(Group(*parts), title=self._title, subtitle=subtitle, padding=(0 if is_low else 1, 2))
 
     @staticmethod
-    def _bars(progress: Progress) -> Table:
+    def _bars(progress: Progress, *, with_steps: bool) -> Table:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(justify="right")
         grid.add_column()
         grid.add_column()
         failed = f", {progress.failed} failed" if progress.failed else ""
         rows = [("products", progress.ended, progress.products, f"{progress.ended} of {progress.products}{failed}")]
-        for step in progress.steps:
+        if not with_steps:
+            rows.append(("steps", progress.steps_done, progress.steps_total, f"{progress.steps_done} of {progress.steps_total}"))
+        for step in progress.steps if with_steps else ():
             in_hand = f", {step.in_hand} in hand" if step.in_hand else ""
             rows.append((step.name.lower().replace("_", " "), step.done, step.total, f"{step.done} of {step.total}{in_hand}"))
         for name, done, total, text in rows:
@@ -112,7 +118,7 @@ class LiveView:
 
     @staticmethod
     def _agents(progress: Progress) -> Table:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for name, justify in (
             ("agent", "left"),
             ("epoch", "right"),
@@ -120,11 +126,12 @@ class LiveView:
             ("status", "left"),
             ("last event", "left"),
         ):
-            table.add_column(name, justify="right" if justify == "right" else "left")
+            table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=name != "last event")
         for agent in progress.agents:
             style = "" if agent.status == "ready" else "yellow"
+            last = Text(_last(agent), no_wrap=True, overflow="ellipsis")  # the one column that may be cut where all is narrow
             epoch = Text(str(agent.epoch), style="bold yellow" if agent.epoch > 1 else "")
-            table.add_row(agent.agent, epoch, str(agent.pid), Text(agent.status, style=style), _last(agent))
+            table.add_row(agent.agent, epoch, str(agent.pid), Text(agent.status, style=style), last)
         return table
 
 

@@ -13,6 +13,7 @@ from runtime.cli.common import Call, command
 from runtime.cli.errors import BadUsage
 
 if TYPE_CHECKING:
+    from runtime.datadir import DataDir
     from runtime.runner import Hook, Wish
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -118,11 +119,26 @@ def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Ca
     data = call.data(create=inputs is not None)
     data.lock()
     asyncio.run(before.read_models_fit(call, data))
+    _keep_log(call, data)
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:
         view = runner.View(live.progress, live.say)
         document = asyncio.run(runner.execute(wish, inputs, call.settings, data, view, hook(call) if hook else None))
     call.out.result(document, *summary(document))
     return runner.exit_code(document, strict)
+
+
+def _keep_log(call: Call, data: DataDir) -> None:
+    """What the supervisor has to remark goes into a file beside the logs of its agents; with -v to stderr, as it is set already."""
+    import logging
+
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written must not fill the terminal
+    if not call.given.verbose:
+        path = data.logs / "supervisor.log"
+        level = call.settings.log_level
+        logging.basicConfig(filename=path, level=level, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s")
+        for noisy in ("aiokafka", "faststream", "aiosqlite"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def kill_half_way(call: Call) -> Hook:
