@@ -105,7 +105,14 @@ class Abandoned(Event, frozen=True):
     reason: str
 
 
-RunEvent = Requested | WorkflowsStarted | WorkflowEnded | ClosingStarted | Completed | Abandoned
+class Delivered(Event, frozen=True):
+    """The files are where the user wanted them. Until then the same request takes this run up again: a new one would do its
+    effects a second time."""
+
+    TOPIC = "run.Delivered"
+
+
+RunEvent = Requested | WorkflowsStarted | WorkflowEnded | ClosingStarted | Completed | Abandoned | Delivered
 
 
 # --- state ----------------------------------------------------------------------------------------------------------
@@ -126,6 +133,12 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     done: int | None = None
     outputs: dict[str, str] = {}
     reason: str = ""
+    delivered: bool = False
+
+    @property
+    def undelivered(self) -> bool:
+        """There are files that the user has not got yet."""
+        return self.status in {Status.COMPLETED, Status.DEGRADED} and not self.delivered
 
     @property
     def asked(self) -> Requested:
@@ -158,6 +171,8 @@ def evolve(run: Run, event: RunEvent) -> Run:
             return replace(run, status=Status(status), outputs=outputs, reason=reason)
         case Abandoned(reason=reason):
             return replace(run, status=Status.ABANDONED, reason=reason)
+        case Delivered():
+            return replace(run, delivered=True)
 
 
 def with_done(run: Run) -> Run:
@@ -236,6 +251,11 @@ def abandon(run: Run, reason: str, now_ms: int) -> Decision:
     if run.request is None or run.status in OVER:
         return NOTHING
     return Decision([Abandoned(at_ms=now_ms, reason=reason)])
+
+
+def deliver(run: Run, now_ms: int) -> Decision:
+    """The files of a finished run were written."""
+    return Decision([Delivered(at_ms=now_ms)]) if run.undelivered else NOTHING
 
 
 # --- messages -------------------------------------------------------------------------------------------------------

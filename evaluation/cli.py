@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-bench = typer.Typer(no_args_is_help=True, help="Measure this machine. Each command prints one JSON document.")
+bench = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Measure this machine. Each command prints one JSON document."
+)
 
 Concurrency = Annotated[str, typer.Option("--concurrency", help="Workflows under way at a time, separated by commas.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Always so: a benchmark prints one JSON document.")]

@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from agents.host import Host
 from agents.lead import Lead
@@ -51,13 +52,22 @@ class Order(NamedTuple):
 def agent_main(name: str, lifeline: Connection, beats: Connection, order: Order) -> None:
     """The main function of an agent process."""
     _prepare(name, order)
-    sys.exit(asyncio.run(_agent(name, lifeline, beats, order)))
+    _run(_agent(name, lifeline, beats, order))
 
 
 def projector_main(name: str, lifeline: Connection, beats: Connection, order: Order) -> None:
     """The main function of the projector process."""
     _prepare(name, order)
-    sys.exit(asyncio.run(_projector(name, lifeline, beats, order)))
+    _run(_projector(name, lifeline, beats, order))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run the process to its end. What ends it goes to its log, which the user is pointed to; stderr is the supervisor's."""
+    try:
+        sys.exit(asyncio.run(work))
+    except Exception:
+        log.exception("the process ends")
+        sys.exit(1)
 
 
 def _prepare(name: str, order: Order) -> None:
@@ -73,6 +83,7 @@ def _prepare(name: str, order: Order) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for module in order.modules:
         importlib.import_module(module)  # plugins declare their graphs where they are imported
+    logging.raiseExceptions = False  # a log that cannot be written (disk full) must not fill the user's terminal
     gc.freeze()  # what the fork server imported is shared: the collector must not touch, and so copy, it
 
 

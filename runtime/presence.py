@@ -7,12 +7,17 @@ a slow disk nor a locked read database delays the detection of failures.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy.exc import DBAPIError
 
 from projections.presence import Presence, PresenceWriter
 from runtime.clock import wall_clock_ms
 from runtime.processes import Beat
+
+log = logging.getLogger(__name__)
 
 WRITE_EVERY_S = 1.0
 
@@ -48,10 +53,13 @@ class PresenceBoard:
             self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, rows)
 
     def _write(self, rows: list[Presence]) -> None:
-        if self._writer is None:
-            self._writer = PresenceWriter(self._url)
-            self._writer.clear()  # who was here under an earlier supervisor is not here now
-        self._writer.upsert(rows)
+        try:
+            if self._writer is None:
+                self._writer = PresenceWriter(self._url)
+                self._writer.clear()  # who was here under an earlier supervisor is not here now
+            self._writer.upsert(rows)
+        except (DBAPIError, OSError) as error:
+            log.warning("presence cannot be written, the next beat tries again: %s", getattr(error, "orig", None) or error)
 
     async def close(self) -> None:
         """Wait for the last write and let go of the database."""

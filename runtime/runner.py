@@ -83,10 +83,15 @@ async def execute(
     try:
         found = await _find_or_begin(store, wish, inputs, view.say)
         outputs.check_target(wish.out, found.run.asked.key, wish.overwrite)
-        if found.run.status not in run.OVER | {run.Status.REQUESTED}:
-            view.say(f"going on with {found.stream}, which was interrupted")
-        summary = await _drive(store, settings, data, found, view, hook)
+        if found.run.undelivered:
+            view.say(f"{found.stream} was finished before, but its files were not written: writing them")
+            summary = await _replayed(store, found.stream)
+        else:
+            if found.run.status is not run.Status.REQUESTED:
+                view.say(f"going on with {found.stream}, which was interrupted")
+            summary = await _drive(store, settings, data, found, view, hook)
         written = await outputs.write(wish.out, found.run.asked.key, summary.outputs, store.content)
+        await _append(store, found.stream, run.deliver)
     finally:
         await store.close()
     document = summary.document()
@@ -100,11 +105,12 @@ async def execute(
 async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
     known = await runs(store)
     unfinished = [found for found in known if found.run.status not in run.OVER]
+    waiting = [*unfinished, *(found for found in known if found.run.undelivered)]
     if inputs is None:
-        if not unfinished:
+        if not waiting:
             raise UnfinishedRun("--resume: every run of this data dir is finished; give --products to begin one")
-        return unfinished[0]
-    for found in unfinished:
+        return waiting[0]
+    for found in waiting:
         as_of = wish.options.as_of or datetime.date.fromisoformat(found.run.asked.as_of)
         if found.run.asked.key == request.key_of(inputs, wish.options, as_of):
             return found
@@ -136,7 +142,9 @@ async def _append(store: SqliteStore, stream: str, decide: Callable[[run.Run, in
     for data in contents:
         _ = unit.keep(data)
     await unit.record(stream, decide(await unit.state(stream), unit.now_ms))
-    await store.append(unit.request())
+    request_made = unit.request()
+    if request_made.streams:
+        await store.append(request_made)
 
 
 # --- until it is over -----------------------------------------------------------------------------------------------
@@ -170,6 +178,17 @@ async def _drive(
         await supervisor.stop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+    return summary
+
+
+async def _replayed(store: SqliteStore, stream: str) -> RunSummary:
+    """The summary of a run that is over, from the log alone."""
+    summary = RunSummary(stream)
+    position = 0
+    while stored := await store.log(position, FOLLOW_BATCH):
+        position = stored[-1].position
+        for item in stored:
+            summary.feed(Recorded(item.position, item.stream, item.version, decode(item.topic, item.state)))
     return summary
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -34,7 +35,9 @@ LOOK_EVERY_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 SETTLED_S = 10.0
 """A process that lives this long has settled: its next death is answered at once."""
-MAX_FAILED_STARTS = 8
+FULL_DISK_BYTES = 256 * 1024
+MAX_FAILED_STARTS = 12
+"""So many deaths before a process was ready even once mean that it cannot be started."""
 
 
 class SwarmFailed(Exception):
@@ -48,6 +51,7 @@ class _Post:
     name: str
     child: Child | None = None
     deaths: int = 0
+    failed_starts: int = 0
     killed_for: str = ""
     silent_since: float | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -161,6 +165,8 @@ class Supervisor:
         if not beats:
             asyncio.get_running_loop().remove_reader(child.beats.fileno())  # closed: the pidfd will say the rest
             return
+        if beats[-1].status == "ready":
+            post.failed_starts = 0  # whatever killed the ones before it, it can be started
         self._presence.beaten(beats[-1])
 
     def _died(self, post: _Post, child: Child) -> None:
@@ -175,7 +181,8 @@ class Supervisor:
         if self._stopping:
             return
         post.deaths = post.deaths + 1 if noticed - child.started_at < SETTLED_S else 1
-        if post.deaths > MAX_FAILED_STARTS:
+        post.failed_starts += 1
+        if post.failed_starts > MAX_FAILED_STARTS:
             self._give_up(post)
             return
         order = Order(
@@ -186,28 +193,39 @@ class Supervisor:
             last_sign_ms=wall_clock_ms() - round((noticed - last_sign) * 1000),
             modules=self._modules,
         )
-        self.tell(f"{post.name} (process {child.pid}) {'fell silent and was killed' if silent else 'died'}; starting another")
+        fate = "fell silent and was killed" if silent else "died"
+        self.tell(f"{post.name} (process {child.pid}) {fate}; starting another{self._full_disk()}")
         task = loop.create_task(self._replace(post, order))
         post.tasks.add(task)
         task.add_done_callback(post.tasks.discard)
 
     async def _replace(self, post: _Post, order: Order) -> None:
         if post.deaths > 1:
-            await asyncio.sleep(min(self._settings.restart_backoff_s * 2 ** (post.deaths - 2), LONGEST_BACKOFF_S))
-        try:
-            await self._fill(post, order)
-        except (OSError, EOFError) as error:
-            log.warning("%s could not be started (%s); trying again", post.name, error)
-            post.deaths += 1
-            if post.deaths > MAX_FAILED_STARTS:
-                self._give_up(post)
+            await asyncio.sleep(min(self._settings.restart_backoff_s * 2 ** min(post.deaths - 2, 16), LONGEST_BACKOFF_S))
+        for _ in range(MAX_FAILED_STARTS):
+            try:
+                await self._fill(post, order)
+            except (OSError, EOFError) as error:
+                # The fork server went while it was asked: nothing is wrong with what was to be started.
+                log.warning("%s could not be started (%s); trying again", post.name, error)
+                await asyncio.sleep(self._settings.restart_backoff_s)
+            else:
                 return
-            await self._replace(post, order)
+        self._give_up(post)
 
     def _give_up(self, post: _Post) -> None:
         if not self.failed.done():
             path = self._data.logs / f"{post.name.replace('/', '.')}.log"
-            self.failed.set_exception(SwarmFailed(f"{post.name} died {post.deaths} times in a row; its log says why: {path}"))
+            self.failed.set_exception(
+                SwarmFailed(
+                    f"{post.name} died {post.failed_starts} times before it was ready; its log says why: {path}{self._full_disk()}"
+                )
+            )
+
+    def _full_disk(self) -> str:
+        """The most likely reason why processes die, where it is one: their own logs cannot say it."""
+        free = shutil.disk_usage(self._data.root).free
+        return f" (the disk of {self._data.root} is full: make room, and all goes on)" if free < FULL_DISK_BYTES else ""
 
     async def _look_after(self) -> None:
         """Kill what is silent, show who is there, and inject what a chaos plan says."""

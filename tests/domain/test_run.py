@@ -269,3 +269,15 @@ def test_ends_are_told_to_nobody() -> None:
         True,
         False,
     ]
+
+
+def test_a_finished_run_is_undelivered_until_its_files_are_written() -> None:
+    """Then delivering it again changes nothing, and a run without files has nothing to deliver."""
+    over = given(REQUESTED, WINDOW, Completed(at_ms=NOW, status=Status.COMPLETED, outputs={"a.csv": "a"}))
+    assert over.undelivered
+    decision = run.deliver(over, NOW)
+    assert decision.events == [run.Delivered(at_ms=NOW)]
+    delivered = KIND.fold(decision.events, over)
+    assert not delivered.undelivered
+    assert run.deliver(delivered, NOW).events == ()
+    assert run.deliver(given(REQUESTED), NOW).events == ()

@@ -66,6 +66,7 @@ _EVENTS: list[Event] = [
     run.ClosingStarted(at_ms=AT, results=DIGEST),
     run.Completed(at_ms=AT, status="degraded", outputs={"catalogue.csv": DIGEST}, reason="1 product failed"),
     run.Abandoned(at_ms=AT, reason="the vendor withdrew"),
+    run.Delivered(at_ms=AT),
     workflow.Started(
         at_ms=AT, graph="LAUNCH_PRODUCT", key="clay-pot", reply_to="lead/0", parameters={"index": 0, "shards": {"lead": 2}}
     ),
