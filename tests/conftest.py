@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# Property tests: a fast profile for every run, a deep one for a night (HYPOTHESIS_PROFILE=deep).
+settings.register_profile("fast", max_examples=40)
+settings.register_profile("deep", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 KILLS = 20
 FINDINGS = pytest.StashKey[list[str]]()
