@@ -24,7 +24,6 @@ from domain.trade.stock_file import read_stock
 from runtime import inputs
 
 KEY_LENGTH = 12
-MAX_PROBLEMS_NAMED = 10_000
 
 
 class Files(NamedTuple):

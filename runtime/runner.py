@@ -17,7 +17,7 @@ from agents.unit import Unit
 from broker import codec
 from domain import run
 from domain.event import decode
-from domain.ports.store import Recorded
+from domain.ports.store import Recorded, Stored
 from domain.role import CLIENT
 from projections.run_summary import Progress, RunSummary
 from runtime import outputs, request, wiring
@@ -187,9 +187,13 @@ async def _replayed(store: SqliteStore, stream: str) -> RunSummary:
     position = 0
     while stored := await store.log(position, FOLLOW_BATCH):
         position = stored[-1].position
-        for item in stored:
-            summary.feed(Recorded(item.position, item.stream, item.version, decode(item.topic, item.state)))
+        _feed(summary, stored)
     return summary
+
+
+def _feed(summary: RunSummary, stored: Sequence[Stored]) -> None:
+    for item in stored:
+        summary.feed(Recorded(item.position, item.stream, item.version, decode(item.topic, item.state)))
 
 
 async def _follow(store: SqliteStore, summary: RunSummary, supervisor: Supervisor, view: View, hook: Hook | None) -> None:
@@ -197,8 +201,7 @@ async def _follow(store: SqliteStore, summary: RunSummary, supervisor: Superviso
     position, wait_s = 0, FOLLOW_EVERY_S[0]
     while not summary.over:
         stored = await store.log(position, FOLLOW_BATCH)
-        for item in stored:
-            summary.feed(Recorded(item.position, item.stream, item.version, decode(item.topic, item.state)))
+        _feed(summary, stored)
         if stored:
             position = stored[-1].position
             await supervisor.inject(position)

@@ -53,7 +53,6 @@ class _Post:
     deaths: int = 0
     failed_starts: int = 0
     killed_for: str = ""
-    silent_since: float | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -155,7 +154,7 @@ class Supervisor:
         if self._stopping:
             child.kill()
             return
-        post.child, post.killed_for, post.silent_since = child, "", None
+        post.child, post.killed_for = child, ""
         loop = asyncio.get_running_loop()
         loop.add_reader(child.pidfd, self._died, post, child)
         loop.add_reader(child.beats.fileno(), self._beaten, post, child)
