@@ -23,10 +23,10 @@ ifneq ($(shell test -x $(BIN)/python && cat $(READY) 2>/dev/null),$(CURDIR))
 $(READY): FORCE
 endif
 
-.PHONY: help setup demo test lint check fmt bench test-kills lock clean FORCE
+.PHONY: help setup demo test lint check fmt bench test-kills services test-services lock clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## create .venv with the locked dependencies and the command .venv/bin/rehydrate
 	@:
@@ -57,6 +57,12 @@ bench: $(READY) ## measure durable steps, replay, agent overhead and the swarm; 
 
 test-kills: $(READY) ## kill processes in the middle of their work, N=20 times
 	$(BIN)/pytest tests/system -m kills --kills=$(N)
+
+services: $(READY) ## bring what tests on real servers need: PostgreSQL, and Kafka as jars by Maven
+	$(BIN)/python -m tests.services.install
+
+test-services: services ## run the tests on PostgreSQL and Apache Kafka, the long ones too
+	REHYDRATE_TEST_SERVICES=required $(BIN)/pytest -m services
 
 lock: $(READY) ## write requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
 	$(UV) compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --quiet \

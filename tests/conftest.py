@@ -12,6 +12,9 @@ settings.register_profile("fast", max_examples=40)
 settings.register_profile("deep", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
+# Fixtures of real servers, which any test may ask for.
+pytest_plugins = ["tests.services.kafka.fixtures"]
+
 KILLS = 20
 FINDINGS = pytest.StashKey[list[str]]()
 
