@@ -1,8 +1,8 @@
 """The read database: how it is opened, how a transaction begins, and which of its errors pass by themselves.
 
-SQLite by default (`sqlite+aiosqlite:///…/read.db`), PostgreSQL in production (`postgresql+asyncpg://…`). Everything here can be
-built again from the events, so SQLite does not wait for the disk at each commit (WAL, NORMAL: a power loss may drop the last
-commits whole, and the projector then goes on from the position before them).
+SQLite by default (`sqlite+aiosqlite:///…/read.db`), PostgreSQL in production (`postgresql://…`, in a schema of its own).
+Everything here can be built again from the events, so SQLite does not wait for the disk at each commit (WAL, NORMAL: a power loss may
+drop the last commits whole, and the projector then goes on from the position before them).
 """
 
 from __future__ import annotations
@@ -22,17 +22,32 @@ BUSY_TIMEOUT_MS = 2000
 
 # PostgreSQL: serialization failure, deadlock, lock not available, time-out; then a server that is going, coming or full.
 _PASSING_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+SCHEMA = "rehydrate_read"
+"""Where the tables are on PostgreSQL: beside those of the events, and never mixed with them."""
+CONNECT_TIMEOUT_S = 10.0
 _BEGIN = "rehydrate_begin"
 
 
 def open_engine(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEngine:
     """An engine for the read database at a SQLAlchemy URL. Nothing is connected yet; `await engine.dispose()` when done."""
     if make_url(url).get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True)
+        return _open_postgres(url)
     engine = create_async_engine(url)
     event.listen(engine.sync_engine, "connect", _on_sqlite_connect(busy_timeout_ms))
     event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
     return engine
+
+
+def _open_postgres(url: str) -> AsyncEngine:
+    """The driver reads the URL itself: it knows more options (sslmode, sslrootcert, …) than SQLAlchemy passes on."""
+    import asyncpg  # noqa: PLC0415 a swarm on SQLite does without it
+
+    def connect() -> Any:
+        session = {"application_name": "rehydrate read models", "search_path": SCHEMA, "jit": "off"}
+        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        return asyncpg.connect(plain, server_settings=session, timeout=CONNECT_TIMEOUT_S)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, pool_size=2)
 
 
 def _on_sqlite_connect(busy_timeout_ms: int) -> Any:

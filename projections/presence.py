@@ -32,6 +32,8 @@ TABLE = Table(
 
 PATIENCE_MS = 200
 """How long a beat waits for a locked database: the next beat brings the same rows, only newer."""
+SERVER_PATIENCE_S = 2.0
+"""How long it waits for a server, which may first have to be connected to."""
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ class PresenceWriter:
         self._created = False
 
     def upsert(self, rows: Sequence[Presence]) -> bool:
-        """Write what heartbeats said. False: the database was locked or away for 200 ms, and nothing was written."""
+        """Write what heartbeats said. False: the database was locked or away, and nothing was written."""
         return not rows or self._try(rows, clear=False)
 
     def clear(self) -> bool:
@@ -83,8 +85,8 @@ class PresenceWriter:
         return True
 
     async def _write(self, rows: Sequence[Presence], clear: bool) -> None:
-        # SQLite ends its own wait after as long; the time limit is for a server that does not answer.
-        async with asyncio.timeout(None if self._engine.dialect.name == "sqlite" else PATIENCE_MS / 1000):
+        # SQLite ends its own wait.
+        async with asyncio.timeout(None if self._engine.dialect.name == "sqlite" else SERVER_PATIENCE_S):
             async with writing(self._engine) as connection:
                 if not self._created:
                     await connection.run_sync(METADATA.create_all)

@@ -7,9 +7,10 @@ import hashlib
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, func, insert, inspect, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateSchema, CreateTable
 
 from projections import presence
+from projections.database import SCHEMA as NAMESPACE
 from projections.database import reading, writing
 from projections.models import METADATA
 
@@ -68,6 +69,8 @@ async def create_schema(engine: AsyncEngine) -> None:
         async with writing(engine) as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+                if not await connection.scalar(select(func.to_regnamespace(NAMESPACE).is_not(None))):
+                    await connection.execute(CreateSchema(NAMESPACE))
             found = await found_version(connection)
             if found is None:
                 await renew(connection)

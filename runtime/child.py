@@ -102,7 +102,7 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
 
     Heart(lifeline, beats, settings.heartbeat_s, beat).start()
     stopping = _on_signal()
-    store = wiring.event_store(data, probe)
+    store = await wiring.event_store(data, probe, name)
     try:
         claimed = await claim(store, name, order)
         epoch = claimed.state.epoch
@@ -174,8 +174,8 @@ async def _projector(name: str, lifeline: Connection, beats: Connection, order: 
     Heart(lifeline, beats, order.settings.heartbeat_s, lambda: Beat(process=name, pid=os.getpid(), status="ready")).start()
     data = DataDir(order.settings.data_dir, order.settings.database)
     stopping = _on_signal()
-    store = wiring.event_store(data)
-    engine = open_engine(wiring.read_models_url(data))
+    store = await wiring.event_store(data, name=name)
+    engine = open_engine(data.read_models_url)
     try:
         await create_schema(engine)
         projector = Projector(engine, store)

@@ -6,33 +6,55 @@ import fcntl
 import json
 import os
 import time
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from store.opening import SQLITE, check_url, is_postgres, sqlite_path
 
 PROGRAM = "rehydrate"
 VERSION = 1
-SQLITE = "sqlite:///"
 
 
 class DataDirError(Exception):
     """The data dir cannot be used; the message names the place and the remedy."""
 
 
-class BadDatabase(Exception):
-    """`--database` names something that events cannot be kept in."""
-
-
 class DataDir:
-    """Paths in a data dir. `open` creates what is missing; `lock` makes this process its one supervisor."""
+    """Paths in a data dir. `open` creates what is missing; `lock` makes this process its one supervisor.
+
+    `database` is the URL that a command was given, empty for none: the data dir remembers the one that it was created with.
+    """
 
     def __init__(self, root: Path, database: str = "") -> None:
+        check_url(database)
         self.root = root
-        self.events = events_path(database) or root / "events.db"
+        self._given = database
         self.read_models = root / "read.db"
         self.effects = root / "effects"
         self.logs = root / "logs"
         self.chaos = root / "chaos"
         self._about = root / "rehydrate.json"
         self._lock: int | None = None
+
+    @cached_property
+    def database(self) -> str:
+        """The URL of the event store; empty: SQLite in the data dir."""
+        return self._given or self._remembered()
+
+    @property
+    def events(self) -> Path:
+        """The event store where it is a file."""
+        return sqlite_path(self.database) or self.root / "events.db"
+
+    @property
+    def read_models_url(self) -> str:
+        """The database of the read models: beside the events on PostgreSQL, else a file of their own."""
+        return self.database if is_postgres(self.database) else f"sqlite+aiosqlite:///{self.read_models}"
+
+    def has_read_models(self) -> bool:
+        """Whether there may be read models: of a database only it can tell."""
+        return is_postgres(self.database) or self.read_models.exists()
 
     def exists(self) -> bool:
         return self._about.exists()
@@ -44,6 +66,8 @@ class DataDir:
             DataDirError: no directory, not writable, full, of another version, or somebody else's.
         """
         if not create and not self.exists():
+            if is_postgres(self._given):
+                return self  # a database elsewhere may be looked at from anywhere
             raise DataDirError(f"{self.root}: no data of a swarm here; give --data-dir, or begin with `rehydrate run`")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -52,6 +76,7 @@ class DataDir:
                     raise DataDirError(f"{self.root}: not empty and not a data dir of ours; give another --data-dir")
                 self._write_about()
             self._check_version()
+            self._check_database()
             for directory in (self.effects, self.logs, self.chaos):
                 directory.mkdir(exist_ok=True)
             if create:
@@ -96,8 +121,25 @@ class DataDir:
 
     def _write_about(self) -> None:
         temporary = self._about.with_suffix(".writing")
-        temporary.write_text(json.dumps({"program": PROGRAM, "version": VERSION}) + "\n")
+        # The URL may hold a password: nobody else may read it.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(json.dumps({"program": PROGRAM, "version": VERSION, "database": _absolute(self._given)}) + "\n")
         temporary.replace(self._about)
+
+    def _remembered(self) -> str:
+        try:
+            return str(json.loads(self._about.read_text()).get("database", ""))
+        except (OSError, ValueError, AttributeError):
+            return ""  # `open` tells what is wrong
+
+    def _check_database(self) -> None:
+        remembered = self._remembered()
+        if self._given and not same_database(self._given, remembered):
+            where = shown(remembered) if remembered else str(self.root / "events.db")
+            raise DataDirError(
+                f"{self.root}: its events are in {where}, not in {shown(self._given)}; leave --database out, or give another --data-dir"
+            )
 
     def _check_version(self) -> None:
         try:
@@ -136,18 +178,23 @@ def _lock_soon(handle: int, patience_s: float = 0.5) -> None:
             return
 
 
-def events_path(database: str) -> Path | None:
-    """The file that `--database` names, None for the one in the data dir.
+def shown(url: str) -> str:
+    """A URL without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1)))
 
-    Raises:
-        BadDatabase: it names something that is not supported. The URL stays out of the message: it may hold a password.
-    """
-    if not database:
-        return None
-    path = database.removeprefix(SQLITE)
-    if path in {database, ""} or "?" in path:
-        scheme, colon, _ = database.partition(":")
-        raise BadDatabase(
-            f"--database {scheme + colon}…: events are kept in SQLite only; give sqlite:///PATH (absolute: sqlite:////PATH)"
-        )
-    return Path(path)
+
+def same_database(one: str, other: str) -> bool:
+    """Whether two URLs name the same database, whoever asks for it."""
+    if is_postgres(one) and is_postgres(other):
+        a, b = urlsplit(one), urlsplit(other)
+        return (a.hostname, a.port or 5432, a.path) == (b.hostname, b.port or 5432, b.path)
+    return _absolute(one) == _absolute(other)
+
+
+def _absolute(url: str) -> str:
+    """The URL as it reads from any directory."""
+    path = sqlite_path(url)
+    return url if path is None else f"{SQLITE}{path.absolute()}"

@@ -15,7 +15,7 @@ from domain import deadletter
 from domain.decision import Decision
 from domain.ports.store import Append, NoContent, Outgoing, StreamAppend, VersionConflict
 from domain.role import CLIENT
-from store.sqlite import SqliteStore
+from store.opening import Store
 
 MAX_TRIES = 8
 
@@ -33,13 +33,13 @@ class CannotDecide(Exception):
     """A letter cannot be replayed or discarded; the message says why, and nothing was done about any of them."""
 
 
-async def waiting(store: SqliteStore) -> list[str]:
+async def waiting(store: Store) -> list[str]:
     """The letters that nobody has decided about."""
     letters = [info.stream for info in await store.streams(f"{deadletter.KIND.name}-")]
     return [letter for letter in letters if (await load(store, letter)).state.status is deadletter.Status.WAITING]
 
 
-async def replayable(store: SqliteStore, letters: Sequence[str]) -> list[str]:
+async def replayable(store: Store, letters: Sequence[str]) -> list[str]:
     """Those of the letters that hold a message which can be put back."""
     found = []
     for letter in letters:
@@ -49,7 +49,7 @@ async def replayable(store: SqliteStore, letters: Sequence[str]) -> list[str]:
     return found
 
 
-async def replay(store: SqliteStore, letters: Sequence[str], now_ms: int) -> list[Decided]:
+async def replay(store: Store, letters: Sequence[str], now_ms: int) -> list[Decided]:
     """Put messages back, all or none.
 
     Raises:
@@ -58,7 +58,7 @@ async def replay(store: SqliteStore, letters: Sequence[str], now_ms: int) -> lis
     return await _decide(store, letters, now_ms, replaying=True)
 
 
-async def discard(store: SqliteStore, letters: Sequence[str], now_ms: int) -> list[Decided]:
+async def discard(store: Store, letters: Sequence[str], now_ms: int) -> list[Decided]:
     """Discard letters, all or none, and erase what they held. The events keep reason and digest.
 
     Raises:
@@ -73,7 +73,7 @@ async def discard(store: SqliteStore, letters: Sequence[str], now_ms: int) -> li
     return decided
 
 
-async def _decide(store: SqliteStore, letters: Sequence[str], now_ms: int, *, replaying: bool) -> list[Decided]:
+async def _decide(store: Store, letters: Sequence[str], now_ms: int, *, replaying: bool) -> list[Decided]:
     for _ in range(MAX_TRIES):
         request, decided = await _request(store, letters, now_ms, replaying)
         if not request.streams:
@@ -86,7 +86,7 @@ async def _decide(store: SqliteStore, letters: Sequence[str], now_ms: int, *, re
     raise CannotDecide(f"the letters changed {MAX_TRIES} times meanwhile; try again")
 
 
-async def _request(store: SqliteStore, letters: Sequence[str], now_ms: int, replaying: bool) -> tuple[Append, list[Decided]]:
+async def _request(store: Store, letters: Sequence[str], now_ms: int, replaying: bool) -> tuple[Append, list[Decided]]:
     parts: list[StreamAppend] = []
     outgoing: list[Outgoing] = []
     decided: list[Decided] = []
@@ -123,7 +123,7 @@ def _replay(letter: str, state: deadletter.DeadLetter, now_ms: int) -> Decision:
         ) from error
 
 
-async def _content(store: SqliteStore, digest: str) -> bytes | None:
+async def _content(store: Store, digest: str) -> bytes | None:
     try:
         return await store.content(digest)
     except NoContent:

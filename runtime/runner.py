@@ -25,7 +25,7 @@ from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.settings import Settings
 from runtime.supervisor import Supervisor
-from store.sqlite import SqliteStore
+from store.opening import Store
 
 FOLLOW_EVERY_S = (0.03, 0.2)
 """Between two looks at the log: the first wait, and the longest, to which it grows while nothing happens."""
@@ -79,7 +79,7 @@ async def execute(
         SwarmFailed: a process cannot be kept alive.
     """
     begun = time.monotonic()
-    store = wiring.event_store(data)
+    store = await wiring.event_store(data, name="supervisor")
     try:
         found = await _find_or_begin(store, wish, inputs, view.say)
         outputs.check_target(wish.out, found.run.asked.key, wish.overwrite)
@@ -102,7 +102,7 @@ async def execute(
 # --- which run ------------------------------------------------------------------------------------------------------
 
 
-async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
+async def _find_or_begin(store: Store, wish: Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
     known = await runs(store)
     unfinished = [found for found in known if found.run.status not in run.OVER]
     waiting = [*unfinished, *(found for found in known if found.run.undelivered)]
@@ -131,12 +131,12 @@ async def _find_or_begin(store: SqliteStore, wish: Wish, inputs: request.Inputs 
     return Found(stream, (await load(store, stream)).state)
 
 
-async def runs(store: SqliteStore) -> list[Found]:
+async def runs(store: Store) -> list[Found]:
     """All runs of a store with their states."""
     return [Found(info.stream, (await load(store, info.stream)).state) for info in await store.streams("run-")]
 
 
-async def _append(store: SqliteStore, stream: str, decide: Callable[[run.Run, int], Any], contents: Sequence[bytes] = ()) -> None:
+async def _append(store: Store, stream: str, decide: Callable[[run.Run, int], Any], contents: Sequence[bytes] = ()) -> None:
     """An unfenced append of the client: the lead decides what becomes of it."""
     unit = Unit(CLIENT, None, States(store), codec.encode, wall_clock_ms())
     for data in contents:
@@ -150,9 +150,7 @@ async def _append(store: SqliteStore, stream: str, decide: Callable[[run.Run, in
 # --- until it is over -----------------------------------------------------------------------------------------------
 
 
-async def _drive(
-    store: SqliteStore, settings: Settings, data: DataDir, found: Found, view: View, hook: Hook | None
-) -> RunSummary:
+async def _drive(store: Store, settings: Settings, data: DataDir, found: Found, view: View, hook: Hook | None) -> RunSummary:
     summary = RunSummary(found.stream)
     supervisor = Supervisor(settings, data, store, request.agents_of(found.run.asked.shards), tell=view.say)
     stopping = asyncio.Event()
@@ -181,7 +179,7 @@ async def _drive(
     return summary
 
 
-async def _replayed(store: SqliteStore, stream: str) -> RunSummary:
+async def _replayed(store: Store, stream: str) -> RunSummary:
     """The summary of a run that is over, from the log alone."""
     summary = RunSummary(stream)
     position = 0
@@ -196,7 +194,7 @@ def _feed(summary: RunSummary, stored: Sequence[Stored]) -> None:
         summary.feed(Recorded(item.position, item.stream, item.version, decode(item.topic, item.state)))
 
 
-async def _follow(store: SqliteStore, summary: RunSummary, supervisor: Supervisor, view: View, hook: Hook | None) -> None:
+async def _follow(store: Store, summary: RunSummary, supervisor: Supervisor, view: View, hook: Hook | None) -> None:
     """Feed the log to the summary until the run is over."""
     position, wait_s = 0, FOLLOW_EVERY_S[0]
     while not summary.over:

@@ -17,7 +17,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REHYDRATE_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default=Path(".rehydrate"), description="Where events, read models, logs and the effect spool live.")
-    database: str = Field(default="", description="URL of the event store; empty: SQLite in the data dir.")
+    database: str = Field(
+        default="",
+        description="postgresql://USER@HOST/DB or sqlite:///PATH of the events; empty: what the data dir knows.",
+    )
     kafka: str = Field(default="", description="HOST:PORT[,…] of a Kafka cluster; empty: the embedded broker.")
     hmac_key: SecretStr | None = Field(
         default=None, description="Key that signs messages; none: a plain digest, which finds accidents only."

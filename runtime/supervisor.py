@@ -26,7 +26,7 @@ from runtime.datadir import DataDir
 from runtime.presence import PresenceBoard
 from runtime.processes import Child, ForkServer
 from runtime.settings import Settings
-from store.sqlite import SqliteStore
+from store.opening import Store
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Supervisor:
         self,
         settings: Settings,
         data: DataDir,
-        store: SqliteStore,
+        store: Store,
         agents: Sequence[str],
         modules: Sequence[str] = (),
         tell: Callable[[str], None] = lambda line: None,
@@ -78,7 +78,7 @@ class Supervisor:
         self._embedded: EmbeddedKafka | None = None
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._presence = PresenceBoard(wiring.read_models_url(data))
+        self._presence = PresenceBoard(data.read_models_url)
         self._plan = plan.read(settings.chaos_plan).crashes if settings.chaos_plan else ()
         self.kafka = settings.kafka
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -29,7 +29,7 @@ from agents.states import codec_of
 from domain import agent
 from domain.event import CorruptEvent, Event, UnknownTopic, decode, encode
 from domain.streams import Kind, UnknownKind, agent_stream, kind_of
-from store.audit import Audit, Sent
+from store.audit import Audit, EventRow, Sent
 
 _DIGEST = re.compile(rb'"([0-9a-f]{64})"')
 _NAMING = ("run", "workflow")
@@ -86,23 +86,24 @@ class Verification:
         self._snapshots: dict[str, dict[int, bytes]] = {}
         self._named: dict[bytes, str] = {}
 
-    def run(self) -> Report:
+    async def run(self) -> Report:
         """All steps that need the store alone."""
-        for stream, version, state in self._audit.snapshots():
+        for stream, version, state in await self._audit.snapshots():
             self._snapshots.setdefault(stream, {})[version] = state
             self.report.snapshots += 1
-        self._fold()
+        async for rows in self._audit.events():
+            self._fold(rows)
         self.report.streams = len(self._streams)
         for stream, left in self._snapshots.items():
             folded = self._streams.get(stream)
             if folded is None or folded.whole:
                 for version in left:
                     self._add(f"{stream}@{version}", "snapshot", "no snapshot: the stream has no such version", "a snapshot")
-        self._check_open_index()
-        self._check_fences()
-        for (sender, receiver), sent in self._audit.sent().items():
+        self._check_open_index(await self._audit.open_streams())
+        self._check_fences(await self._audit.fences())
+        for (sender, receiver), sent in (await self._audit.sent()).items():
             self._check_messages(f"{sender} → {receiver}", sent)
-        self._check_contents()
+        await self._check_contents()
         return self.report
 
     def _add(self, where: str, what: str, expected: Any, found: Any) -> None:
@@ -110,11 +111,10 @@ class Verification:
 
     # --- the log -----------------------------------------------------------------------------------------------------
 
-    def _fold(self) -> None:
+    def _fold(self, rows: Sequence[EventRow]) -> None:
         streams, snapshots, named = self._streams, self._snapshots, self._named
-        events = 0
-        for position, stream, version, topic, stored in self._audit.events():
-            events += 1
+        self.report.events += len(rows)
+        for position, stream, version, topic, stored in rows:
             folded = streams[stream] if stream in streams else self._begin(stream)
             if folded is None:
                 continue
@@ -135,7 +135,6 @@ class Verification:
                     named.setdefault(digest, where)
             if stream in snapshots and (taken := snapshots[stream].pop(version, None)) is not None:
                 self._check_snapshot(stream, version, folded, taken)
-        self.report.events = events
 
     def _begin(self, stream: str) -> _Folded | None:
         try:
@@ -192,9 +191,9 @@ class Verification:
 
     # --- beside the log ----------------------------------------------------------------------------------------------
 
-    def _check_open_index(self) -> None:
+    def _check_open_index(self, found: Sequence[tuple[str, str]]) -> None:
         listed: dict[str, list[str]] = {}
-        for owner, stream in self._audit.open_streams():
+        for owner, stream in found:
             listed.setdefault(stream, []).append(owner)
         for stream, owners in listed.items():
             folded = self._streams.get(stream)
@@ -206,8 +205,7 @@ class Verification:
             if folded is not None and folded.whole and stream not in listed and folded.kind.is_open(folded.state):
                 self._add(stream, "open index", "open", "not open")
 
-    def _check_fences(self) -> None:
-        fences = self._audit.fences()
+    def _check_fences(self, fences: dict[str, int]) -> None:
         for stream, folded in self._streams.items():
             if folded is not None and folded.kind is agent.KIND and folded.whole:
                 name = stream.removeprefix(agent_stream(""))
@@ -229,14 +227,15 @@ class Verification:
         if beyond:
             self._add(where, "messages", f"no number beyond {last}", {"beyond": beyond})
 
-    def _check_contents(self) -> None:
+    async def _check_contents(self) -> None:
         missing = dict(self._named)
-        for digest, data in self._audit.contents():
-            name = bytes(digest).hex()
-            missing.pop(name.encode(), None)
-            found = hashlib.sha256(data).hexdigest()
-            if found != name:
-                self._add(f"content {name}", "content", name, found)
+        async for rows in self._audit.contents():
+            for digest, data in rows:
+                name = bytes(digest).hex()
+                missing.pop(name.encode(), None)
+                found = hashlib.sha256(data).hexdigest()
+                if found != name:
+                    self._add(f"content {name}", "content", name, found)
         self.report.notes += [
             Note(where, "content", f"{digest.decode()} is not in the content store: erased, or never stored")
             for digest, where in missing.items()
@@ -251,6 +250,6 @@ def _difference(expected: Any, found: Any) -> tuple[Any, Any]:
     return {name: expected.get(name) for name in names}, {name: found.get(name) for name in names}
 
 
-def verify_store(audit: Audit) -> Report:
+async def verify_store(audit: Audit) -> Report:
     """Verify what an open audit holds."""
-    return Verification(audit).run()
+    return await Verification(audit).run()

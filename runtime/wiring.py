@@ -18,7 +18,7 @@ from runtime.datadir import DataDir
 from runtime.effects.gateway import Gateway
 from runtime.effects.spool import Spool
 from runtime.settings import Settings
-from store.sqlite import SqliteStore
+from store.opening import Store, open_store
 
 SKILL_MODULES = (
     "agents.roles.product_listing",
@@ -31,14 +31,9 @@ SKILL_MODULES = (
 """Each offers `SKILLS`, the skills of one role. Plugins name further modules of this shape."""
 
 
-def event_store(data: DataDir, probe: Probe = nobody) -> SqliteStore:
-    """The event store of a data dir."""
-    return SqliteStore(data.events, probe)
-
-
-def read_models_url(data: DataDir) -> str:
-    """The database of the read models."""
-    return f"sqlite+aiosqlite:///{data.read_models}"
+async def event_store(data: DataDir, probe: Probe = nobody, name: str = "client") -> Store:
+    """The event store of a data dir; `name` says whose connection it is."""
+    return await open_store(data.database, data.events, probe, name)
 
 
 def effects(settings: Settings, data: DataDir) -> EffectAdapter:

@@ -10,41 +10,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from domain.marks import Marks
-from domain.ports.store import AlreadyApplied, Append, Appended, Fenced, Received, Refused, VersionConflict
-
-
-class Row(NamedTuple):
-    """An encoded event of a request: stream, version, topic, state."""
-
-    stream: str
-    version: int
-    topic: str
-    state: bytes
-
-
-class Encoded(NamedTuple):
-    """A request with its events encoded and its contents named, which the asking thread has done already."""
-
-    request: Append
-    rows: Sequence[Row]
-    contents: Sequence[tuple[bytes, bytes]]
-
-
-def refuse_contradiction(request: Append) -> None:
-    """Refuse a request that contradicts itself, before it is among others: in a batch it would fail its neighbours, too.
-
-    Raises:
-        ValueError: a stream or a received message is named twice, or a claim has no epoch.
-    """
-    if len(request.streams) > 1 and len({part.stream for part in request.streams}) < len(request.streams):
-        raise ValueError(f"{request.writer} names a stream twice in one request")
-    if len(request.received) > 1 and len(set(request.received)) < len(request.received):
-        raise ValueError(f"{request.writer} names a received message twice in one request")
-    if request.claim and request.epoch is None:
-        raise ValueError(f"{request.writer} claims without an epoch")
+from domain.ports.store import AlreadyApplied, Append, Appended, Received, Refused, VersionConflict
+from store.request import Encoded, fenced
 
 
 class Batch:
@@ -126,8 +95,7 @@ class Batch:
             row = self._sql.execute("SELECT epoch FROM fences WHERE agent = ?", (request.writer,)).fetchone()
             fence = self._fences[request.writer] = row[0] if row else 0
         if request.epoch != fence + 1 if request.claim else request.epoch != fence:
-            wanted = "claims" if request.claim else "writes with"
-            return Fenced(f"{request.writer} {wanted} epoch {request.epoch}, but the store is at epoch {fence}")
+            return fenced(request, fence)
         return None
 
     def _check_received(self, request: Append) -> Refused | None:

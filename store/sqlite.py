@@ -7,14 +7,13 @@ thread hop would cost more than the read.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from domain.event import Event, decode, decode_all, encode
+from domain.event import Event, decode, decode_all
 from domain.marks import Marks
 from domain.ports.probe import Probe, nobody
 from domain.ports.store import (
@@ -29,7 +28,9 @@ from domain.ports.store import (
     StreamInfo,
 )
 from store import schema
-from store.batch import Encoded, Row, marks_of, refuse_contradiction
+from store.batch import marks_of
+from store.request import encoded
+from store.sqlite_audit import SqliteAudit
 from store.writer import Writer, open_queue
 
 BUSY_TIMEOUT_S = 5.0
@@ -66,7 +67,7 @@ class SqliteStore:
     # --- append ------------------------------------------------------------------------------------------------------
 
     async def append(self, request: Append) -> Appended:
-        return await self._writer.submit(_encoded(request))
+        return await self._writer.submit(encoded(request))
 
     # --- read --------------------------------------------------------------------------------------------------------
 
@@ -160,6 +161,10 @@ class SqliteStore:
         """Erase a content document, for good. The events that name it keep its digest."""
         self._all("DELETE FROM contents WHERE digest = ?", (bytes.fromhex(digest),))
 
+    def audit(self) -> SqliteAudit:
+        """Everything that lies in the store, as of one moment: an asynchronous context manager."""
+        return SqliteAudit(self.path)
+
     async def close(self) -> None:
         self._writer.close()
         self._reader.close()
@@ -186,14 +191,3 @@ def _open(path: Path, connect: Callable[[Path], sqlite3.Connection]) -> sqlite3.
         return connection
     finally:
         os.close(queue)
-
-
-def _encoded(request: Append) -> Encoded:
-    refuse_contradiction(request)
-    rows = [
-        Row(part.stream, part.expected + index, event.TOPIC, encode(event))
-        for part in request.streams
-        for index, event in enumerate(part.events, 1)
-    ]
-    contents = [(hashlib.sha256(data).digest(), data) for data in request.contents] if request.contents else ()
-    return Encoded(request, rows, contents)

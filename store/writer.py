@@ -23,7 +23,8 @@ from pathlib import Path
 
 from domain.ports.probe import Point, Probe
 from domain.ports.store import Appended, StoreUnavailable
-from store.batch import Batch, Encoded
+from store.batch import Batch
+from store.request import Encoded
 
 MAX_BATCH = 256
 TRIM_EVERY_S = 0.1

@@ -13,7 +13,7 @@ settings.register_profile("deep", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 # Fixtures of real servers, which any test may ask for.
-pytest_plugins = ["tests.services.kafka.fixtures"]
+pytest_plugins = ["tests.services.kafka.fixtures", "tests.services.postgres"]
 
 KILLS = 20
 FINDINGS = pytest.StashKey[list[str]]()

@@ -29,7 +29,7 @@ from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.settings import Settings
 from runtime.supervisor import Supervisor
-from store.sqlite import SqliteStore
+from store.opening import Store
 
 AGENTS = ("lead/0", f"{noop.ROLE}/0")
 MODULES = ("evaluation.bench.noop",)
@@ -53,9 +53,9 @@ async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settin
 
 
 async def _measure(settings: Settings, at_once: int, workflows: int) -> dict[str, Any]:
-    data = DataDir(settings.data_dir).open()
+    data = DataDir(settings.data_dir, settings.database).open()
     data.lock()
-    store = wiring.event_store(data)
+    store = await wiring.event_store(data)
     supervisor = Supervisor(settings, data, store, AGENTS, MODULES)
     try:
         stream = await _request(store, at_once, workflows)
@@ -67,7 +67,7 @@ async def _measure(settings: Settings, at_once: int, workflows: int) -> dict[str
         await store.close()
 
 
-async def _request(store: SqliteStore, at_once: int, workflows: int) -> str:
+async def _request(store: Store, at_once: int, workflows: int) -> str:
     items = [run.Item(index, f"flow-{index}", "0" * 64) for index in range(workflows)]
     manifest = msgspec.json.encode(items)
     event = run.Requested(
@@ -80,7 +80,7 @@ async def _request(store: SqliteStore, at_once: int, workflows: int) -> str:
     return run.stream_of(event, 1)
 
 
-async def _over(store: SqliteStore, stream: str, supervisor: Supervisor) -> None:
+async def _over(store: Store, stream: str, supervisor: Supervisor) -> None:
     while True:
         last = await store.read(stream, await _version(store, stream) - 1)
         if last and isinstance(last[-1].event, run.Completed):
@@ -90,11 +90,11 @@ async def _over(store: SqliteStore, stream: str, supervisor: Supervisor) -> None
         await asyncio.sleep(0.05)
 
 
-async def _version(store: SqliteStore, stream: str) -> int:
+async def _version(store: Store, stream: str) -> int:
     return (await store.streams(stream))[0].version
 
 
-async def _steps(store: SqliteStore) -> list[tuple[int, int]]:
+async def _steps(store: Store) -> list[tuple[int, int]]:
     """When each step was assigned and completed, in milliseconds, in order of completion."""
     begun: dict[tuple[str, str], int] = {}
     steps = []

@@ -36,6 +36,26 @@ def kafka_answers(addresses: str) -> None:
     raise BadUsage(f"--kafka: nobody answers ({'; '.join(reasons)}); start it, or leave it out to use the embedded broker")
 
 
+async def database_answers(url: str) -> None:
+    """A PostgreSQL database lets us in: asked before a data dir is made that would remember it.
+
+    Raises:
+        BadDatabase, DatabaseRefused, StoreUnavailable: it does not; the message says why.
+    """
+    from store.opening import BadDatabase, is_postgres
+
+    if not is_postgres(url):
+        return
+    from store.postgres.connection import connect, place_of
+
+    try:
+        place = place_of(url)
+    except ValueError as error:
+        raise BadDatabase(f"--database {error}") from error
+    connection = await connect(place, "client")
+    await connection.close()
+
+
 async def read_models_fit(call: Call, data: DataDir) -> None:
     """The read models can be gone on with. Damaged ones are put away, since a run builds them again by itself. The data dir is locked.
 
@@ -45,14 +65,15 @@ async def read_models_fit(call: Call, data: DataDir) -> None:
     """
     from projections.database import open_engine, reading
     from projections.schema import create_schema, position_of
-    from runtime.cli.reading import drop_damaged, event_store, read_models_url
+    from runtime.cli.reading import drop_damaged, event_store
+    from runtime.datadir import shown
 
-    if not data.read_models.exists():
+    if not data.has_read_models():
         return
     if drop_damaged(data):
         call.out.say(f"{data.read_models}: was damaged; it is built again from the events")
         return
-    engine = open_engine(read_models_url(data))
+    engine = open_engine(data.read_models_url)
     try:
         await create_schema(engine)
         async with reading(engine) as connection:
@@ -63,6 +84,6 @@ async def read_models_fit(call: Call, data: DataDir) -> None:
         head = await store.head()
     if position > head:
         raise BadUsage(
-            f"{data.events}: ends at event {head}, but the read models know of {position}: it was lost, or is an older copy. "
-            "Put the right one back, or go on with this one after `rehydrate projections rebuild`"
+            f"{shown(data.database) or data.events}: ends at event {head}, but the read models know of {position}: it was lost, or is "
+            "an older copy. Put the right one back, or go on with this one after `rehydrate projections rebuild`"
         )

@@ -24,7 +24,8 @@ import typer
 
 from runtime.cli.errors import BadUsage, UsageError, report
 from runtime.cli.output import Output
-from runtime.datadir import DataDir, events_path
+from runtime.datadir import DataDir
+from store.opening import check_url
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -62,7 +63,7 @@ OPTIONS: dict[str, Any] = {
         typer.Option(
             "--database",
             metavar="URL",
-            help="Event store: sqlite:///PATH.  [env: REHYDRATE_DATABASE; default: in the data dir]",
+            help="Event store: postgresql://USER@HOST/DB or sqlite:///PATH.  [env: REHYDRATE_DATABASE; default: what the data dir knows]",
         ),
     ],
     "kafka": Annotated[
@@ -93,13 +94,9 @@ class Call:
 
         Raises:
             DataDirError: it cannot be used; unless `create`, also where there is none.
-            BadUsage: `--database` names something else than a SQLite file.
+            BadDatabase: `--database` names something that events cannot be kept in.
         """
-        events = events_path(self.given.database or os.environ.get("REHYDRATE_DATABASE") or "")
-        data = DataDir(self.data_dir).open(create=create)
-        if events is not None:
-            data.events = events
-        return data
+        return DataDir(self.data_dir, self.given.database or os.environ.get("REHYDRATE_DATABASE") or "").open(create=create)
 
     @cached_property
     def settings(self) -> Settings:
@@ -119,7 +116,7 @@ class Call:
             # The values themselves stay out of it: one of them is a key.
             refused = "; ".join(f"{_named(told, str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors())
             raise BadUsage(refused) from error
-        events_path(settings.database)
+        check_url(settings.database)
         return settings
 
 

@@ -21,7 +21,8 @@ FULL_BYTES = 1024 * 1024
 EXPECTED: dict[str, int] = {
     "runtime.cli.errors:BadUsage": BAD_USAGE,
     "runtime.datadir:DataDirError": BAD_USAGE,
-    "runtime.datadir:BadDatabase": BAD_USAGE,
+    "store.opening:BadDatabase": BAD_USAGE,
+    "store.postgres.connection:DatabaseRefused": BAD_USAGE,
     "runtime.inputs:InputError": BAD_USAGE,
     "runtime.outputs:OutputRefused": BAD_USAGE,
     "runtime.outputs:OutputFailed": FAILED,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from projections.views import MessageRow, WorkflowDetail
     from runtime.datadir import DataDir
-    from store.sqlite import SqliteStore
+    from store.opening import Store
 
 BEGIN = "begin with `rehydrate run product-launch-campaign --products FEED.csv --out DIR`"
 
@@ -57,10 +57,9 @@ async def _status(call: Call) -> None:
     call.out.result(document, *shown, *_status_lines(document))
 
 
-async def _status_document(store: SqliteStore, data: DataDir) -> dict[str, Any]:
+async def _status_document(store: Store, data: DataDir) -> dict[str, Any]:
     from agents.states import load
     from domain import run
-    from store.audit import Audit
 
     runs = []
     for info in await store.streams("run-"):
@@ -71,11 +70,11 @@ async def _status_document(store: SqliteStore, data: DataDir) -> dict[str, Any]:
         runs.append(asked | {"products": products, "started": state.started, "ended": state.ended, "failed": state.failed})
     agents = Counter([str((await load(store, info.stream)).state.status) for info in await store.streams("agent-")])
     letters = Counter([str((await load(store, info.stream)).state.status) for info in await store.streams("deadletter-")])
-    with Audit(store.path) as audit:
-        open_streams = Counter(stream.partition("-")[0] for stream in {stream for _, stream in audit.open_streams()})
+    async with store.audit() as audit:
+        open_streams = Counter(stream.partition("-")[0] for stream in {stream for _, stream in await audit.open_streams()})
     supervisor = data.supervisor()
     head = await store.head()
-    position = _read_models_position(data)
+    position = await _read_models_position(data)
     return {
         "data_dir": str(data.root),
         "supervisor": supervisor,
@@ -107,12 +106,18 @@ def _status_lines(document: dict[str, Any]) -> Sequence[str]:
     return [*lines, f"read models  {behind}"]
 
 
-def _read_models_position(data: DataDir) -> int:
-    """Up to where the read models are, 0 where there are none. Asked of SQLite itself: SQLAlchemy alone would take longer
+async def _read_models_position(data: DataDir) -> int:
+    """Up to where the read models are, 0 where there are none. Asked of the driver itself: SQLAlchemy alone would take longer
     to import than `status` may take."""
     import sqlite3
     from urllib.parse import quote
 
+    from store.opening import is_postgres
+
+    if is_postgres(data.database):
+        from store.postgres.connection import read_models_position
+
+        return await read_models_position(data.database)
     if not data.read_models.exists():
         return 0
     try:

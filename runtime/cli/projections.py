@@ -30,13 +30,13 @@ def rebuild(call: Call) -> None:
 async def _rebuild(call: Call) -> None:
     from projections import rebuild as projections
     from projections.database import open_engine
-    from runtime.cli.reading import drop_damaged, event_store, read_models_url
+    from runtime.cli.reading import drop_damaged, event_store
 
     data = call.data()
     async with event_store(call) as store:
         await store.head()  # first: who cannot read the events must not touch what was made of them
         drop_damaged(data)
-        engine = open_engine(read_models_url(data))
+        engine = open_engine(data.read_models_url)
         try:
             made = await projections.rebuild(engine, store)
         finally:

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.cli.common import Call
 from runtime.datadir import DataDirError
+from store.opening import is_postgres
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from runtime.datadir import DataDir
-    from store.sqlite import SqliteStore
-
-
-def read_models_url(data: DataDir) -> str:
-    """As in `runtime.wiring`, which imports Kafka clients and agents: they would double the time of every command that looks."""
-    return f"sqlite+aiosqlite:///{data.read_models}"
+    from store.opening import Store
 
 
 def drop_damaged(data: DataDir) -> bool:
@@ -30,7 +26,7 @@ def drop_damaged(data: DataDir) -> bool:
     Raises:
         DataDirError: they are damaged, and a swarm is writing them.
     """
-    if not _damaged(data.read_models):
+    if is_postgres(data.database) or not _damaged(data.read_models):
         return False
     if data.supervisor() not in {None, os.getpid()}:
         raise DataDirError(f"{data.read_models}: damaged, and a swarm is using it; stop the swarm, then build it again")
@@ -54,18 +50,19 @@ def _damaged(path: Path) -> bool:
 class Opened(NamedTuple):
     """A store with its read models. `supervisor` is the process id of the supervisor, None while the swarm is stopped."""
 
-    store: SqliteStore
+    store: Store
     engine: AsyncEngine
     supervisor: int | None
 
 
 @asynccontextmanager
-async def event_store(call: Call) -> AsyncIterator[SqliteStore]:
+async def event_store(call: Call) -> AsyncIterator[Store]:
     """The event store of the data dir."""
     import domain.all_streams  # noqa: F401 - every kind of stream must be known before anything is read
-    from store.sqlite import SqliteStore
+    from store.opening import open_store
 
-    store = SqliteStore(call.data().events)
+    data = call.data()
+    store = await open_store(data.database, data.events)
     try:
         yield store
     finally:
@@ -82,7 +79,7 @@ async def read_models(call: Call) -> AsyncIterator[Opened]:
 
     data = call.data()
     async with event_store(call) as store:
-        engine = open_engine(read_models_url(data))
+        engine = open_engine(data.read_models_url)
         try:
             await create_schema(engine)
             supervisor = data.supervisor()

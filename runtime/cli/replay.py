@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtime.datadir import DataDir
     from runtime.replay import Replayed
     from runtime.verify import Report
-    from store.sqlite import SqliteStore
+    from store.opening import Store
 
 LISTED = 50
 """Mismatches and notes that people see; --json has all."""
@@ -137,30 +137,28 @@ def verify(call: Call) -> int:
 async def _verify(call: Call) -> int:
     from runtime.cli.reading import event_store
     from runtime.verify import verify_store
-    from store.audit import Audit
 
     data = call.data()
     async with event_store(call) as store:
-        with Audit(store.path) as audit:
-            report = verify_store(audit)
+        async with store.audit() as audit:
+            report = await verify_store(audit)
         await _verify_read_models(data, store, report)
     call.out.result(report, *_told(report))
     return DEVIATED if report.mismatches else 0
 
 
-async def _verify_read_models(data: DataDir, store: SqliteStore, report: Report) -> None:
+async def _verify_read_models(data: DataDir, store: Store, report: Report) -> None:
     from projections import rebuild
     from projections.database import open_engine
     from projections.fold import CannotProject
     from projections.schema import SchemaMismatch
-    from runtime.cli.reading import read_models_url
     from runtime.verify import Mismatch, Note
 
     nothing = Note("read models", "read model", "there are none yet; the next run or `rehydrate projections rebuild` makes them")
-    if not data.read_models.exists():
+    if not data.has_read_models():
         report.notes.append(nothing)
         return
-    engine = open_engine(read_models_url(data))
+    engine = open_engine(data.read_models_url)
     try:
         found = await rebuild.verify(engine, store)
     except SchemaMismatch as mismatch:

@@ -116,6 +116,7 @@ def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Ca
         day = wish.options.as_of or datetime.date.today()  # noqa: DTZ011 the user's own day
         outputs.check_target(wish.out, request.key_of(inputs, wish.options, day), wish.overwrite)
     before.kafka_answers(call.settings.kafka)
+    asyncio.run(before.database_answers(call.settings.database))
     data = call.data(create=inputs is not None)
     data.lock()
     asyncio.run(before.read_models_fit(call, data))

@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.worlds import WORLDS, Store, World
+from tests.contracts.worlds import InMemory, OnPostgres, OnSqlite, Store, World
 
 
-@pytest.fixture(params=sorted(WORLDS))
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.services)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     """An empty database of each kind."""
-    return WORLDS[request.param](tmp_path)
+    if request.param == "memory":
+        return InMemory()
+    if request.param == "sqlite":
+        return OnSqlite(tmp_path / "events.db")
+    return OnPostgres(request.getfixturevalue("postgres_database"))
 
 
 @pytest.fixture
 async def store(world: World) -> AsyncIterator[Store]:
     """A store on the database."""
-    opened = world.open()
+    opened = await world.open()
     yield opened
     await opened.close()
 
@@ -27,6 +31,6 @@ async def store(world: World) -> AsyncIterator[Store]:
 @pytest.fixture
 async def other(world: World, store: Store) -> AsyncIterator[Store]:
     """What another process has: a second store on the same database."""
-    opened = world.open()
+    opened = await world.open()
     yield opened
     await opened.close()

@@ -13,19 +13,19 @@ from tests.contracts.worlds import Store, World
 
 async def test_close_finishes_what_was_asked(world: World) -> None:
     """An append that was asked for before is answered, and durable."""
-    store = world.open()
+    store = await world.open()
     asked = [asyncio.ensure_future(store.append(ask(part(f"task-{index}", 0)))) for index in range(10)]
     await asyncio.sleep(0)
     await store.close()
     assert all(isinstance(answer, Appended) for answer in await asyncio.gather(*asked))
-    again = world.open()
+    again = await world.open()
     assert len(await again.streams()) == 10
     await again.close()
 
 
 async def test_a_closed_store_says_so(world: World, other: Store) -> None:
     """Appends and reads after close are told that the store is unavailable; closing twice is allowed; others go on."""
-    store = world.open()
+    store = await world.open()
     await store.append(ask(part("task-1", 0)))
     await store.close()
     await store.close()
@@ -39,7 +39,7 @@ async def test_a_closed_store_says_so(world: World, other: Store) -> None:
 
 async def test_a_store_that_never_appended_closes(world: World) -> None:
     """Closing needs no append before it, and a closed store takes none."""
-    store = world.open()
+    store = await world.open()
     await store.close()
     with pytest.raises(StoreUnavailable):
         await store.append(ask(part("task-1", 0)))

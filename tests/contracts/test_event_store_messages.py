@@ -131,12 +131,12 @@ async def test_applied_messages_are_trimmed_by_later_appends_of_their_sender(wor
     """Rows below the receiver's mark vanish from the database as the sender goes on; what is not applied stays."""
     await store.append(ask(to=[BOB] * 5))
     await other.append(ask(received=[(ALICE, number) for number in (1, 2, 3, 5)], writer=BOB))
-    assert len(world.outbox(ALICE)) == 5, "only the sender trims"
+    assert len(await world.outbox(ALICE)) == 5, "only the sender trims"
     async with asyncio.timeout(10):
-        while (BOB, 3) in world.outbox(ALICE):
+        while (BOB, 3) in await world.outbox(ALICE):
             await store.append(ask(part("task-1", len(await store.read("task-1")))))
-    assert (BOB, 4) in world.outbox(ALICE)
-    assert not {(BOB, number) for number in (1, 2, 3)} & set(world.outbox(ALICE))
+    assert (BOB, 4) in await world.outbox(ALICE)
+    assert not {(BOB, number) for number in (1, 2, 3)} & set(await world.outbox(ALICE))
     assert [parcel.number for parcel in await store.parcels(ALICE, BOB)] == [4]
 
 
@@ -145,7 +145,7 @@ async def test_numbers_go_on_after_the_outbox_is_empty(world: World, store: Stor
     await store.append(ask(to=[BOB]))
     await store.append(ask(received=[(ALICE, 1)], writer=BOB))
     async with asyncio.timeout(10):
-        while world.outbox(ALICE):
+        while await world.outbox(ALICE):
             await store.append(ask(part("task-1", len(await store.read("task-1")))))
     assert (await store.append(ask(to=[BOB]))).numbers == [2]
 

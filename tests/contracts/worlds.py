@@ -1,15 +1,18 @@
-"""The databases that the contract of the event store is tested on. A further adapter is one more class in `WORLDS`."""
+"""The databases that the contract of the event store is tested on. A further adapter is one more class
+here, and one more parameter of the fixture `world`."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 from domain.ports.store import EventStore, Snapshot
 from store.memory import MemoryStore, MemoryWorld
+from store.postgres.connection import connect, place_of
+from store.postgres.store import PostgresStore
 from store.sqlite import SqliteStore
 
 
@@ -26,37 +29,50 @@ class Store(EventStore, Protocol):
 class World(Protocol):
     """One database, empty at first. Each `open` is what another process would have."""
 
-    def open(self) -> Store:
+    async def open(self) -> Store:
         """A further store on this database."""
 
-    def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
+    async def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
         """The outbox rows that really lie there, as (receiver, number): the port shows only those not applied."""
 
 
 class InMemory:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self._world = MemoryWorld()
 
-    def open(self) -> Store:
+    async def open(self) -> Store:
         return MemoryStore(self._world)
 
-    def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
+    async def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
         pairs = self._world.outbox.items()
         return sorted((receiver, number) for (holder, receiver), rows in pairs if holder == sender for number in rows)
 
 
 class OnSqlite:
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "events.db"
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-    def open(self) -> Store:
+    async def open(self) -> Store:
         return SqliteStore(self._path)
 
-    def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
+    async def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
         with closing(sqlite3.connect(self._path)) as connection:
             return connection.execute(
                 "SELECT receiver, n FROM outbox WHERE sender = ? ORDER BY receiver, n", (sender,)
             ).fetchall()
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"memory": InMemory, "sqlite": OnSqlite}
+class OnPostgres:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def open(self) -> Store:
+        return await PostgresStore.open(self._url)
+
+    async def outbox(self, sender: str) -> Sequence[tuple[str, int]]:
+        connection = await connect(place_of(self._url), "test")
+        try:
+            rows = await connection.fetch("SELECT receiver, n FROM outbox WHERE sender = $1 ORDER BY receiver, n", sender)
+        finally:
+            await connection.close()
+        return [(receiver, n) for receiver, n in rows]

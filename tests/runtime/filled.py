@@ -17,7 +17,7 @@ from projections.database import open_engine
 from projections.projector import Projector
 from projections.schema import create_schema
 from runtime.datadir import DataDir
-from store.sqlite import SqliteStore
+from store.opening import open_store
 from tests.projections.launch_events import Launch, MemoryLog
 
 SNAPSHOT_AT = 3
@@ -76,7 +76,9 @@ def letter_id(raw: bytes) -> str:
     return deadletter.stream_of(hashlib.sha256(raw).hexdigest())
 
 
-def fill(root: Path, products: int = 3, *, seed: int = 1, finished: bool = True, project: bool = True) -> Launch:
+def fill(
+    root: Path, products: int = 3, *, seed: int = 1, finished: bool = True, project: bool = True, database: str = ""
+) -> Launch:
     """Make a data dir with one launch in it, two dead letters (a message and noise), and read models."""
     launch = StoredLaunch(MemoryLog(), products, seed=seed, trouble=False)
     launch.begin()
@@ -85,15 +87,15 @@ def fill(root: Path, products: int = 3, *, seed: int = 1, finished: bool = True,
             break
     first = Append("lead/0", None, received=[Received(CLIENT, 1)])
     appends = [*launch.appends, first, letter(MESSAGE, "schema", "m-1"), letter(NOISE, "undecodable", "")]
-    asyncio.run(_append(DataDir(root).open(), appends, project))
+    asyncio.run(_append(DataDir(root, database).open(), appends, project))
     return launch
 
 
 async def _append(data: DataDir, appends: Sequence[Append], project: bool) -> None:
-    store = SqliteStore(data.events)
+    store = await open_store(data.database, data.events)
     await asyncio.gather(*(store.append(request) for request in appends))
     if project:
-        engine = open_engine(f"sqlite+aiosqlite:///{data.read_models}")
+        engine = open_engine(data.read_models_url)
         await create_schema(engine)
         await Projector(engine, store).catch_up()
         await engine.dispose()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from runtime.cli.common import DEFAULT_DATA_DIR, Call, command
 from runtime.cli.output import Table, plain, printable
 from runtime.settings import Settings
 from tests.runtime.conftest import Rehydrate, change
+from tests.runtime.filled import fill
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -72,12 +72,16 @@ def test_an_option_wins_over_the_environment_and_that_over_the_default(data: Pat
     assert Settings.model_fields["data_dir"].default == DEFAULT_DATA_DIR
 
 
-def test_another_database_is_read(data: Path, rehydrate: Rehydrate, tmp_path: Path) -> None:
-    """`--database` names the SQLite file that holds the events."""
-    elsewhere = Path(shutil.copy(data / "events.db", tmp_path / "other.db"))
-    change(elsewhere, "DELETE FROM stored_events WHERE originator_id LIKE 'workflow-%'")
-    all_of_it = len(rehydrate("replay", "list", "--json").document)
-    assert 0 < len(rehydrate("replay", "list", "--json", "--database", f"sqlite:///{elsewhere}").document) < all_of_it
+def test_a_data_dir_remembers_its_database(tmp_path: Path, rehydrate: Rehydrate) -> None:
+    """`--database` is given once; another one than the first is refused, and both are named."""
+    elsewhere, data = tmp_path / "other.db", tmp_path / "data"
+    fill(data, database=f"sqlite:///{elsewhere}")
+    assert elsewhere.exists() and not (data / "events.db").exists()
+    known = rehydrate("replay", "list", "--json").document
+    assert known and rehydrate("replay", "list", "--json", "--database", f"sqlite:///{elsewhere}").document == known
+    refused = rehydrate("replay", "list", "--database", "postgresql://me:secret@host/db")
+    assert refused.code == 2
+    assert f"its events are in sqlite:///{elsewhere}, not in postgresql://me@host/db" in refused.error
 
 
 def test_help_and_status_import_nothing_that_takes_long(data: Path) -> None:
@@ -162,8 +166,9 @@ def test_a_data_dir_that_is_read_only(data: Path, rehydrate: Rehydrate) -> None:
         (["statsu"], "No such command 'statsu'. Did you mean 'status'?"),
         (["status", "--loud"], "No such option: --loud"),
         (["replay", "show"], "Missing argument 'STREAM'"),
-        (["status", "--database", "postgresql://me:secret@host/db"], "--database postgresql:…: events are kept in SQLite only"),
-        (["status", "--database", "sqlite://x"], "give sqlite:///PATH"),
+        (["status", "--database", "postgresql://me:secret@host/db"], "its events are in"),
+        (["status", "--database", "sqlite://x"], "--database sqlite:…: events are kept in SQLite (sqlite:///PATH"),
+        (["status", "--database", "postgresql://me:secret@host"], "its events are in"),
         (["settings", "--database", "mysql://me:secret@host/db"], "--database mysql:…"),
     ],
 )
