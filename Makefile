@@ -13,6 +13,8 @@ READY := .venv/.ready
 # uv installs the lock five times as fast as pip, which installs uv from the same lock.
 PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps
 UV    := $(BIN)/uv --no-config pip
+# Systems that `rehydrate bench compare` runs, each in an environment of its own.
+PEERS := $(basename $(wildcard evaluation/compare/peers/*.in))
 # How often `make test-kills` kills.
 N     ?= 20
 
@@ -64,10 +66,13 @@ services: $(READY) ## bring what tests on real servers need: PostgreSQL, and Kaf
 test-services: services ## run the tests on PostgreSQL and Apache Kafka, the long ones too
 	REHYDRATE_TEST_SERVICES=required $(BIN)/pytest -m services
 
-lock: $(READY) ## write requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
+lock: $(READY) ## write requirements.lock and those of the benchmark's peers; UPGRADE=1 takes the newest versions
 	$(UV) compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --quiet \
 	    --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" \
 	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	for peer in $(PEERS); do $(UV) compile $$peer.in --universal --python-version 3.11 --generate-hashes --quiet \
+	    --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" \
+	    $(if $(UPGRADE),--upgrade) --output-file $$peer.lock || exit 1; done
 
 clean: ## remove .venv, caches and builds; the data in .rehydrate stays
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -51,6 +52,52 @@ def execute(json: AsJson = True) -> None:
     from evaluation.bench import execute as measured
 
     _print(measured.measure())
+
+
+@bench.command(epilog="Example: rehydrate bench compare --database postgresql://postgres@127.0.0.1:5432")
+def compare(
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="REHYDRATE_DATABASE",
+            help="PostgreSQL that all share; each gets a database of its own there, which is dropped behind it.",
+        ),
+    ] = "",
+    peers: Annotated[str, typer.Option(help="Systems to run beside ours, separated by commas.")] = "langgraph,dbos",
+    concurrency: Concurrency = "1,16,64",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; all systems run in each, and medians are taken.")] = 3,
+    workflows: Annotated[
+        int, typer.Option(min=10, help="Workflows of a peer in each measurement; one at a time: a third.")
+    ] = 300,
+    environments: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the peers' environments are kept.  [default: in the user's cache]"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout in place of the table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Ours beside LangGraph and DBOS on one PostgreSQL, in interleaved rounds, with ratios."""
+    from evaluation.compare import compare as comparison
+    from evaluation.compare.table import notes, table
+    from runtime.cli.output import Output
+
+    out = Output(json=json, quiet=quiet)
+    names = [name.strip() for name in peers.split(",") if name.strip()]
+    document = asyncio.run(
+        comparison.compare(
+            database,
+            peers=names,
+            concurrency=_numbers(concurrency),
+            rounds=rounds,
+            workflows=workflows,
+            environments=environments,
+            say=out.say,
+        )
+    )
+    out.result(document, table(document), *notes(document))
+    if not comparison.complete(document):
+        raise typer.Exit(1)
 
 
 def _numbers(text: str) -> list[int]:

@@ -28,6 +28,7 @@ EXPLAINED = re.compile(r"#\s*(?:noqa:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*|type:\s*i
 
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "evaluation").rglob("*.lock"))]
 
 
 def _name(path: Path) -> str:
@@ -89,9 +90,10 @@ def test_the_wheel_holds_the_rooms_and_nothing_else(tmp_path: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == set(ROOMS)
 
 
-def test_the_lock_is_for_every_machine() -> None:
-    """The lock names no index, no folder of this machine and no address; every package in it has its hashes."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("lock", LOCKS, ids=_name)
+def test_the_lock_is_for_every_machine(lock: Path) -> None:
+    """A lock names no index, no folder of this machine and no address; every package in it has its hashes."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
     foreign = [line for line in lines if re.search(r"://|--(?!hash=sha256:)|\s@\s|^-|file:", line)]
     assert not foreign, "\n".join(foreign)
     pins = [index for index, line in enumerate(lines) if re.match(r"[a-z0-9-]+==", line)]
