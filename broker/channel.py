@@ -6,7 +6,8 @@ Traps that this file is built around (measured, see docs/decisions):
 - The handler takes raw records: FastStream would decode a JSON body by itself. Decoder and handler are coroutine functions and types are
   not applied, because FastStream runs plain functions and dependencies in threads, and a thread hop costs more than the message.
 - The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop. It is 1 ms while
-  there is work and grows when there is none, so that an idle swarm costs next to nothing.
+  there is work and grows when there is none, so that an idle swarm costs next to nothing. On a real broker what comes ends the wait, and
+  it stays long.
 - FastStream sleeps a whole batch timeout after an empty poll: see `_WaitingSubscriber`.
 - Messages of one commit leave in one Kafka batch, each with headers of its own, which FastStream's `publish_batch` does not offer: the
   batch is built on the aiokafka producer that FastStream owns.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,9 +28,11 @@ from faststream.kafka import KafkaBroker, TopicPartition
 from faststream.kafka.message import FakeConsumer, KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
-from broker import codec
+from broker import codec, producing
+from broker.connection import REQUEST_TIMEOUT_MS, Cluster
 from broker.offsets import Offsets
 from broker.topics import Address, address
+from broker.watchdog import Watchdog, until_reachable
 from domain.ports.bus import Handler, Place
 from domain.ports.store import Parcel
 
@@ -39,7 +42,10 @@ BUSY_WAIT_MS = 1
 IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100), (6.0, 500))
 """After so many seconds without a message, wait so many milliseconds for one. A fetch costs 0.7 ms: ten a second in each agent would be
 most of what an idle swarm uses."""
+LONG_WAIT_MS = 500
+"""The wait on a real broker."""
 COMMIT_EVERY_S = 0.5
+KAFKA_RETRY_S = 0.2
 MAX_RECORDS = 500
 POLL_MS = 10_000
 """How long a poll without records waits inside the client before it begins again: no figure depends on it."""
@@ -48,6 +54,8 @@ POLL_MS = 10_000
 class _WaitingSubscriber(BatchSubscriber):
     """A batch subscriber that waits for records once a round: FastStream's own sleeps the whole batch timeout again after an
     empty poll, although the poll itself has waited that long.
+
+    An error of Kafka would put FastStream's loop to sleep for five seconds; whether it goes on for too long is the watchdog's question.
 
     aiokafka decodes the names of headers where it hands records out. One that is no UTF-8 would end FastStream's loop, and the agent
     would be deaf: such a record is passed over and stands in its place without a value and headers.
@@ -60,6 +68,10 @@ class _WaitingSubscriber(BatchSubscriber):
             records = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.max_records)
         except UnicodeDecodeError:
             return await self._up_to_the_unreadable(consumer)
+        except KafkaError as error:
+            log.warning("reading goes on after an error of Kafka: %s", error)
+            await asyncio.sleep(KAFKA_RETRY_S)  # FastStream would sleep for five seconds
+            return ()
         return tuple(chain.from_iterable(records.values()))
 
     async def _up_to_the_unreadable(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
@@ -80,38 +92,48 @@ class _WaitingSubscriber(BatchSubscriber):
 
 
 class KafkaChannel:
-    """The port `Bus` on Kafka. Owned by one event loop."""
+    """The port `Bus` on Kafka. Owned by one event loop. `fail` is told once when this connection must be made anew by a new process."""
 
-    def __init__(self, bootstrap: str, agent: str, key: bytes | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, agent: str, key: bytes | None = None, fail: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        self._cluster = cluster
         self._agent = agent
         self._key = key
-        self._home: Address = address(agent)
-        self._broker = KafkaBroker(bootstrap, client_id=agent.replace("/", "."), logger=None, apply_types=False)
+        self._home: Address = address(agent, cluster.prefix)
+        self._broker = _broker(cluster, agent.replace("/", "."))
+        self._watchdog = Watchdog(agent, fail)
         self._offsets = Offsets()
         self._outgoing: list[Parcel] = []
         self._flush = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._aside: dict[Address, asyncio.Task[None]] = {}
         self._subscriber: Any = None
         self._last_work = 0.0
         self._relax: asyncio.TimerHandle | None = None
         self._stopping = False
 
     async def start(self, handler: Handler | None) -> None:
-        """Connect. Without a handler nothing is read: that is a client, which only sends."""
+        """Connect. Without a handler nothing is read: that is a client, which only sends. Waits for a real broker that is away."""
         if handler is not None:
             self._subscribe(handler)
+        if not self._cluster.embedded:
+            await until_reachable(self._cluster, self._agent)
         await self._broker.start()
+        producing.wrap_numbers(self._producer)
         self._working()
         self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
+        if self._subscriber is not None and not self._cluster.embedded:
+            self._tasks.append(asyncio.create_task(self._watchdog.run(self._subscriber.consumer)))
 
     def _subscribe(self, handler: Handler) -> None:
         self._subscriber = self._broker.subscriber(
-            partitions=[TopicPartition(self._home.topic, self._home.partition)],
-            group_id=f"rehydrate.{self._agent.replace('/', '.')}",
+            partitions=[TopicPartition(self._home.topic, self._home.partition, declare=False)],
+            group_id=self._cluster.group(self._agent),
             batch=True,
             max_records=MAX_RECORDS,
             batch_timeout_ms=POLL_MS,
-            fetch_max_wait_ms=BUSY_WAIT_MS,
+            fetch_max_wait_ms=BUSY_WAIT_MS if self._cluster.embedded else LONG_WAIT_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             parser=_unparsed,
@@ -120,7 +142,8 @@ class KafkaChannel:
 
         async def take(records: Sequence[ConsumerRecord]) -> None:
             self._working()
-            await handler([self._read(record) for record in records])
+            with self._watchdog.handling():
+                await handler([self._read(record) for record in records])
 
         self._subscriber.__class__ = _WaitingSubscriber  # FastStream's factory offers no other way to a subscriber of one's own
         self._subscriber(take)
@@ -137,10 +160,11 @@ class KafkaChannel:
         self._stopping = True
         self._flush.set()
         if self._tasks:
-            publishing, committing = self._tasks
+            publishing, *others = self._tasks
             await asyncio.wait([publishing], timeout=2.0)
-            committing.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for task in (*others, *self._aside.values()):
+                task.cancel()
+            await asyncio.gather(*self._tasks, *self._aside.values(), return_exceptions=True)
             await self._commit()
         if self._relax is not None:
             self._relax.cancel()
@@ -177,14 +201,31 @@ class KafkaChannel:
             taken, self._outgoing = self._outgoing, []
             homes: dict[Address, list[Parcel]] = {}
             for parcel in taken:
-                homes.setdefault(address(parcel.receiver), []).append(parcel)
+                homes.setdefault(address(parcel.receiver, self._cluster.prefix), []).append(parcel)
             for home, parcels in homes.items():
-                await self._publish(home, parcels)
+                if self._cluster.embedded or producing.knows(self._producer, *home):
+                    await self._publish(home, parcels)
+                else:
+                    self._ask_for(home)
+
+    @property
+    def _producer(self) -> Any:
+        owned: Any = self._broker.config.broker_config.producer
+        return owned._producer.producer  # the one that FastStream owns: see above
+
+    def _ask_for(self, home: Address) -> None:
+        """Ask the cluster for a topic that the producer has not heard of, without holding up other messages. Those for it stay in the
+        outbox and are repaired."""
+        if home in self._aside:
+            return
+        log.info("%s: %s[%d] is not known yet; what goes there waits", self._agent, *home)
+        task = asyncio.create_task(self._producer.client._wait_on_metadata(home.topic))
+        self._aside[home] = task
+        task.add_done_callback(lambda done: (self._aside.pop(home, None), done.cancelled() or done.exception()))
 
     async def _publish(self, home: Address, parcels: Sequence[Parcel]) -> None:
         """Hand one receiver's messages to the producer. What fails is only logged: the outbox still has it."""
-        owned: Any = self._broker.config.broker_config.producer
-        producer = owned._producer.producer  # the one that FastStream owns: see above
+        producer = self._producer
         try:
             batch = producer.create_batch()
             for parcel in parcels:
@@ -207,10 +248,14 @@ class KafkaChannel:
     def _published(self, future: asyncio.Future[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             log.warning("%s: a batch was not acknowledged and will be repaired: %s", self._agent, error)
+            if not self._stopping:
+                producing.begin_anew(self._producer)
 
     # --- the wait that adapts ----------------------------------------------------------------------------------------
 
     def _working(self) -> None:
+        if not self._cluster.embedded:
+            return
         loop = asyncio.get_running_loop()
         self._last_work = loop.time()
         if self._relax is None:
@@ -231,6 +276,22 @@ class KafkaChannel:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         if consumer is not None:
             consumer._fetcher._fetch_max_wait_ms = wait_ms
+
+
+def _broker(cluster: Cluster, client_id: str) -> KafkaBroker:
+    """FastStream's broker. On a real one records are written once and in order, whatever the connection does."""
+    if cluster.embedded:
+        return KafkaBroker(cluster.bootstrap, client_id=client_id, logger=None, apply_types=False)
+    return KafkaBroker(
+        cluster.addresses,
+        client_id=client_id,
+        security=cluster.security.faststream(),
+        enable_idempotence=True,
+        acks="all",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        logger=None,
+        apply_types=False,
+    )
 
 
 async def _unparsed(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

@@ -19,6 +19,7 @@ from agents.lead import Lead
 from agents.states import Held, load
 from agents.worker import Worker
 from broker import codec
+from broker.connection import Cluster
 from domain import agent as agents
 from domain.decision import Decision
 from domain.ports.effects import StaleEpoch
@@ -42,7 +43,7 @@ class Order(NamedTuple):
     """What the supervisor tells a new process: its settings, where Kafka is, and how the end of the one before was noticed."""
 
     settings: Settings
-    kafka: str
+    kafka: Cluster
     detected_by: str = "start"
     detected_ms: float | None = None
     last_sign_ms: int | None = None
@@ -100,13 +101,17 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
         task = host.working_on if host is not None and host.busy else ""
         return Beat(process=name, pid=os.getpid(), epoch=epoch, status=status, task=task)
 
+    def fail(error: Exception) -> None:
+        if host is not None and not host.failed.done():
+            host.failed.set_exception(error)
+
     Heart(lifeline, beats, settings.heartbeat_s, beat).start()
     stopping = _on_signal()
     store = await wiring.event_store(data, probe, name)
     try:
         claimed = await claim(store, name, order)
         epoch = claimed.state.epoch
-        bus = wiring.channel(settings, order.kafka, name)
+        bus = wiring.channel(settings, order.kafka, name, fail)
         host = Host(name, epoch, store, bus, wiring.relay(settings, name, store, bus), codec.encode, wall_clock_ms)
         opened = await host.start(_behaviour(host, settings, data, probe, order))
         held = await _append(store, name, claimed, agents.ready(claimed.state, opened, wall_clock_ms()))

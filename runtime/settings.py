@@ -6,6 +6,7 @@ Every field can be set as `REHYDRATE_<NAME>`; `rehydrate settings` prints each w
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +23,29 @@ class Settings(BaseSettings):
         description="postgresql://USER@HOST/DB or sqlite:///PATH of the events; empty: what the data dir knows.",
     )
     kafka: str = Field(default="", description="HOST:PORT[,…] of a Kafka cluster; empty: the embedded broker.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to get into the Kafka cluster: with TLS (SSL), with a password (SASL), or both."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How the password is told; PLAIN sends the password itself."
+    )
+    kafka_username: str = Field(default="", description="User for SASL.")
+    kafka_password: SecretStr | None = Field(default=None, description="Password for SASL.")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities to trust with TLS; none: those of the machine."
+    )
+    kafka_cert_file: Path | None = Field(default=None, description="PEM file of a certificate to show, where Kafka asks for one.")
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM file of its key, without a passphrase; none: in the same file."
+    )
+    kafka_replication: int = Field(
+        default=0, ge=0, le=32, description="Replicas of topics that are created; 0: three, or as many as there are brokers."
+    )
+    topic_prefix: str = Field(
+        default="rehydrate",
+        pattern=r"^[A-Za-z0-9_-]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?$",
+        description="First word of the names of topics and groups on a Kafka cluster; the store's id follows, then the role.",
+    )
     hmac_key: SecretStr | None = Field(
         default=None, description="Key that signs messages; none: a plain digest, which finds accidents only."
     )

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from broker.connection import Cluster
 from broker.embedded import EmbeddedKafka
 from broker.relay import Relay
 from broker.topics import needed
 from chaos import crash, plan
 from domain.role import CLIENT
-from runtime import wiring
+from runtime import kafka, wiring
 from runtime.child import Order, agent_main, projector_main
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
@@ -80,17 +81,18 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._presence = PresenceBoard(data.read_models_url)
         self._plan = plan.read(settings.chaos_plan).crashes if settings.chaos_plan else ()
-        self.kafka = settings.kafka
+        self.kafka = Cluster("")
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the broker where it is embedded, the fork server, and every process."""
-        if not self.kafka:
-            agents = [name for name in self._posts if name != PROJECTOR]
-            self._embedded = EmbeddedKafka(needed([*agents, CLIENT]))
-            self.kafka = self._embedded.bootstrap
+        """Start the broker where it is embedded, else make sure of its topics; then the fork server, and every process.
+
+        Raises:
+            KafkaRefused, BadSecurity: the Kafka of `--kafka` cannot be used. Nothing was started.
+        """
+        keeper = await self._begin_kafka()
         await asyncio.to_thread(self._server.ensure_running)
         await asyncio.gather(
             *(self._replace(post, Order(self._settings, self.kafka, modules=self._modules)) for post in self._posts.values())
@@ -100,8 +102,23 @@ class Supervisor:
         self.outbox: Relay = wiring.relay(self._settings, CLIENT, self._store, self._channel)
         await self.outbox.publish_all()
         self._tasks = [asyncio.create_task(self._look_after()), asyncio.create_task(self.outbox.run())]
+        if keeper is not None:
+            self._tasks.append(asyncio.create_task(keeper.run()))
         for task in self._tasks:
             task.add_done_callback(self._must_not_end)
+
+    async def _begin_kafka(self) -> kafka.Keeper | None:
+        agents = [CLIENT, *(name for name in self._posts if name != PROJECTOR)]
+        memory = kafka.recall(self._data)
+        if not self._settings.kafka:
+            self._embedded = EmbeddedKafka(needed(agents))
+            self.kafka = Cluster(self._embedded.bootstrap, embedded=True)
+            kafka.remember(self._data, memory._replace(embedded=self._embedded.bootstrap))
+            return None
+        self.kafka = kafka.cluster(self._settings, await self._store.identity())
+        keeper = kafka.Keeper(self.kafka, agents, self._settings.kafka_replication, self._data, self.tell)
+        await keeper.prepare()
+        return keeper
 
     def _must_not_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import domain.all_streams  # noqa: F401 every kind of stream must be known before anything is read
 from agents.skill import Skill
 from broker.channel import KafkaChannel
+from broker.connection import Cluster
 from broker.relay import Relay
 from domain.ports.bus import Bus
 from domain.ports.effects import EffectAdapter
@@ -43,9 +44,9 @@ def effects(settings: Settings, data: DataDir) -> EffectAdapter:
     return Spool(data.effects)
 
 
-def channel(settings: Settings, kafka: str, agent: str) -> Bus:
-    """An agent's connection to Kafka; with a chaos plan that says so, one that loses messages."""
-    bus: Bus = KafkaChannel(kafka, agent, settings.hmac_bytes)
+def channel(settings: Settings, kafka: Cluster, agent: str, fail: Callable[[Exception], None] = lambda error: None) -> Bus:
+    """An agent's connection to Kafka; with a chaos plan that says so, one that loses messages. `fail` hears of one that cannot go on."""
+    bus: Bus = KafkaChannel(kafka, agent, settings.hmac_bytes, fail)
     if settings.chaos_plan is None:
         return bus
     from chaos import loss, plan

@@ -12,6 +12,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from domain.event import Event, decode, encode
 from domain.marks import Marks
@@ -38,6 +39,7 @@ class MemoryWorld:
     """What all stores on it share. `applied` is keyed (receiver, sender), `outbox` and `counters` (sender, receiver),
     `open` by stream: it holds the owner."""
 
+    identity: str = field(default_factory=lambda: uuid4().hex)
     log: list[Stored] = field(default_factory=list)
     position: int = 0
     streams: defaultdict[str, list[Stored]] = field(default_factory=lambda: defaultdict(list))
@@ -143,6 +145,9 @@ class MemoryStore:
 
     async def log(self, after: int, limit: int) -> list[Stored]:
         return [row for row in self.world.log if row.position > after][:limit]
+
+    async def identity(self) -> str:
+        return self.world.identity
 
     async def head(self) -> int:
         return self.world.log[-1].position if self.world.log else 0

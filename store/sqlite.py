@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from domain.event import Event, decode, decode_all
 from domain.marks import Marks
@@ -102,6 +103,14 @@ class SqliteStore:
             (after, limit),
         )
         return [Stored(*row) for row in rows]
+
+    async def identity(self) -> str:
+        """The id of this store."""
+        asked = "SELECT value FROM meta WHERE name = 'identity'"
+        if not (rows := self._all(asked, ())):
+            self._all("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (uuid4().hex,))
+            rows = self._all(asked, ())
+        return str(rows[0][0])
 
     async def head(self) -> int:
         return int(self._all("SELECT coalesce(max(notification_id), 0) FROM stored_events", ())[0][0])

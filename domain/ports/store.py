@@ -158,6 +158,10 @@ class EventStore(Protocol):
     async def snapshot(self, stream: str, upto: int | None = None) -> Snapshot | None:
         """The last snapshot of a stream at or below a version. Snapshots may vanish at any time."""
 
+    async def identity(self) -> str:
+        """The id of this store, 32 hexadecimal digits: given when it is first asked for, and never another. What several stores share
+        (a Kafka cluster, say) tells them apart by it."""
+
     async def log(self, after: int, limit: int) -> list[Stored]:
         """Events of all streams behind a position, in the order of their commits."""
 

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 from runtime.cli.common import Call
 from runtime.cli.errors import BadUsage
 
 if TYPE_CHECKING:
+    from broker.diagnosis import Seen
     from runtime.datadir import DataDir
+    from runtime.settings import Settings
 
-KAFKA_PATIENCE_S = 3.0
+HIGHEST_PORT = 65535
 
 
-def kafka_answers(addresses: str) -> None:
-    """One of these addresses takes a connection. Asked here, because later every process would say so, each in its own words.
+def kafka_answers(settings: Settings) -> Seen | None:
+    """The Kafka of `--kafka` lets us in. Asked here, because later every process would say so, each in its own words. Gives what it
+    tells about itself, None for the embedded broker.
 
     Raises:
-        BadUsage: none does, or they are no addresses.
+        BadUsage: these are no addresses.
+        BadSecurity, KafkaRefused: it cannot be used, and why.
     """
-    if not addresses:
-        return
-    reasons = []
-    for address in addresses.split(","):
+    if not settings.kafka:
+        return None
+    for address in settings.kafka.split(","):
         host, colon, port = address.strip().rpartition(":")
-        if not colon or not host or not port.isdecimal():
+        if not colon or not host or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
             raise BadUsage(f"--kafka {address}: is no HOST:PORT; without it the embedded broker is used")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=KAFKA_PATIENCE_S).close()
-        except (OSError, OverflowError) as error:
-            reasons.append(f"{address.strip()}: {getattr(error, 'strerror', None) or error}")
-        else:
-            return
-    raise BadUsage(f"--kafka: nobody answers ({'; '.join(reasons)}); start it, or leave it out to use the embedded broker")
+    import asyncio
+
+    from broker.diagnosis import look
+    from runtime import kafka
+
+    return asyncio.run(look(kafka.cluster(settings)))
+
+
+def kafka_is_the_same(call: Call, data: DataDir, seen: Seen | None, moves: bool) -> None:
+    """The swarm stays on its cluster, or moves because it is told to. The data dir is locked.
+
+    Raises:
+        KafkaRefused: it is another cluster, and nobody said that the swarm moves.
+    """
+    from runtime import kafka
+
+    memory = kafka.recall(data)
+    if seen is None:
+        if memory.bootstrap and not memory.embedded:
+            call.out.say(
+                f"this swarm ran on the Kafka at {memory.bootstrap}; without --kafka it goes on with the embedded broker"
+            )
+    elif moves:
+        kafka.remember(data, memory._replace(cluster_id=""))
+    else:
+        kafka.must_be_the_same(memory, seen, call.settings.kafka)
 
 
 async def database_answers(url: str) -> None:

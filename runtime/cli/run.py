@@ -61,6 +61,9 @@ def run(
     abandon: Annotated[bool, typer.Option("--abandon", help="Give the unfinished run up and begin this one.")] = False,
     shards: Annotated[list[str] | None, typer.Option(metavar="ROLE=N", help="Processes of a role; may be repeated.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also when only a part could be delivered.")] = False,
+    new_kafka: Annotated[
+        bool, typer.Option("--new-kafka", help="The Kafka of --kafka is another cluster than before: move there.")
+    ] = False,
 ) -> int:
     """Run a workflow for a vendor's products.
 
@@ -79,7 +82,7 @@ def run(
         raise BadUsage("--products FEED.csv is missing; only --resume goes without")
     files = None if products is None or resume else request.Files(products, stock, reviews)
     wish = Wish(files, options, out, overwrite, abandon)
-    return _execute(call, wish, strict=strict)
+    return _execute(call, wish, strict=strict, new_kafka=new_kafka)
 
 
 def demo(
@@ -102,7 +105,9 @@ def demo(
     return _execute(call, Wish(files, options, out, overwrite=True), hook=kill_half_way if kill else None)
 
 
-def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Call], Hook] | None = None) -> int:
+def _execute(
+    call: Call, wish: Wish, *, strict: bool = False, new_kafka: bool = False, hook: Callable[[Call], Hook] | None = None
+) -> int:
     import asyncio
 
     from runtime import outputs, request, runner
@@ -115,10 +120,11 @@ def _execute(call: Call, wish: Wish, *, strict: bool = False, hook: Callable[[Ca
     if inputs is not None and wish.abandon:
         day = wish.options.as_of or datetime.date.today()  # noqa: DTZ011 the user's own day
         outputs.check_target(wish.out, request.key_of(inputs, wish.options, day), wish.overwrite)
-    before.kafka_answers(call.settings.kafka)
+    seen = before.kafka_answers(call.settings)
     asyncio.run(before.database_answers(call.settings.database))
     data = call.data(create=inputs is not None)
     data.lock()
+    before.kafka_is_the_same(call, data, seen, new_kafka)
     asyncio.run(before.read_models_fit(call, data))
     _keep_log(call, data)
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
@@ -112,6 +113,14 @@ class PostgresStore:
             *(after, limit),
         )
         return [Stored(*row) for row in rows]
+
+    async def identity(self) -> str:
+        """The id of this store."""
+        asked = "SELECT value FROM meta WHERE name = 'identity'"
+        if not (rows := await self._all(asked)):
+            await self._all("INSERT INTO meta VALUES ('identity', $1) ON CONFLICT DO NOTHING", uuid4().hex)
+            rows = await self._all(asked)
+        return str(rows[0][0])
 
     async def head(self) -> int:
         rows = await self._all("SELECT coalesce(max(notification_id), 0) FROM stored_events")

@@ -12,6 +12,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from broker import codec
 from broker.channel import KafkaChannel
+from broker.connection import Cluster
 from broker.embedded import EmbeddedKafka
 from broker.topics import address, needed
 from domain.ports.bus import Arrived, Delivery, Undeliverable
@@ -34,7 +35,7 @@ class Reader:
     """A receiver that keeps what came, and says that it is done with what it is told to."""
 
     def __init__(self, kafka: str) -> None:
-        self.channel = KafkaChannel(kafka, RECEIVER)
+        self.channel = KafkaChannel(Cluster(kafka, embedded=True), RECEIVER)
         self.batches: list[Sequence[Arrived]] = []
         self._came = asyncio.Event()
 
@@ -65,7 +66,7 @@ async def reader(kafka: str) -> AsyncIterator[Reader]:
 
 @pytest.fixture
 async def sender(kafka: str) -> AsyncIterator[KafkaChannel]:
-    channel = KafkaChannel(kafka, SENDER)
+    channel = KafkaChannel(Cluster(kafka, embedded=True), SENDER)
     await channel.start(None)
     yield channel
     await channel.stop()
@@ -164,7 +165,7 @@ async def test_offsets_are_committed_behind_what_is_done(kafka: str, reader: Rea
 
 async def test_what_is_queued_at_a_stop_is_sent(reader: Reader, kafka: str) -> None:
     """A stop publishes first."""
-    channel = KafkaChannel(kafka, SENDER)
+    channel = KafkaChannel(Cluster(kafka, embedded=True), SENDER)
     await channel.start(None)
     channel.send([Parcel(RECEIVER, number, value) for _, number, value in parcels(3)])
     await channel.stop()

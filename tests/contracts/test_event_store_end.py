@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
 from domain.ports.store import Appended, Received, StoreUnavailable
+from store.memory import MemoryStore
 from tests.contracts.requests import BOB, ask, part
 from tests.contracts.worlds import Store, World
 
@@ -35,6 +37,18 @@ async def test_a_closed_store_says_so(world: World, other: Store) -> None:
         await store.read("task-1")
     await other.append(ask(part("task-1", 1), received=[Received(BOB, 1)]))
     assert len(await other.read("task-1")) == 2
+
+
+async def test_a_store_has_an_id_that_is_its_own(world: World) -> None:
+    """Every process that opens the database is told the same, whoever asks first; another database has another."""
+    first, second = await world.open(), await world.open()
+    identity = await first.identity()
+    assert re.fullmatch("[0-9a-f]{32}", identity)
+    assert await second.identity() == await first.identity() == identity
+    elsewhere = MemoryStore()
+    assert await elsewhere.identity() != identity
+    for store in (first, second, elsewhere):
+        await store.close()
 
 
 async def test_a_store_that_never_appended_closes(world: World) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 
+from broker.diagnosis import KafkaRefused
+from broker.embedded import EmbeddedKafka
 from runtime import request
 from runtime.cli import before
-from runtime.cli.errors import BadUsage
+from runtime.settings import Settings
 from tests.runtime.conftest import Rehydrate, change
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +47,7 @@ def refused(rehydrate: Rehydrate, feed: Path, *words: str) -> str:
         (["--out", "{here}/out", "--as-of", "9999-12-31"], "--as-of 9999-12-31: is not in the years 1970 to 2199"),
         (["--out", "{here}/out", "--as-of", "0001-01-01"], "--as-of 0001-01-01: is not in the years 1970 to 2199"),
         (["--out", "{here}/out", "--kafka", "nonsense"], "--kafka nonsense: is no HOST:PORT"),
-        (["--out", "{here}/out", "--kafka", "127.0.0.1:1"], "--kafka: nobody answers (127.0.0.1:1: Connection refused)"),
+        (["--out", "{here}/out", "--kafka", "127.0.0.1:1"], "--kafka 127.0.0.1:1: nobody answers (Connection refused)"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(rehydrate: Rehydrate, feed: Path, words: list[str], said: str) -> None:
@@ -57,11 +59,14 @@ def test_what_cannot_be_is_refused_at_once(rehydrate: Rehydrate, feed: Path, wor
 
 
 def test_one_kafka_address_that_answers_will_do() -> None:
-    """A cluster may be there in part."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        before.kafka_answers(f"127.0.0.1:1,127.0.0.1:{server.getsockname()[1]}")
-    with pytest.raises(BadUsage, match="nobody answers"):
-        before.kafka_answers("127.0.0.1:1")
+    """A cluster may be there in part; where nobody answers, each address is told with its reason."""
+    kafka = EmbeddedKafka({})
+    try:
+        assert before.kafka_answers(Settings(kafka=f"127.0.0.1:1,{kafka.bootstrap}"))
+    finally:
+        kafka.stop()
+    with pytest.raises(KafkaRefused, match=re.escape("127.0.0.1:1: nobody answers (Connection refused)")):
+        before.kafka_answers(Settings(kafka="127.0.0.1:1"))
 
 
 def test_an_event_store_that_lost_its_events_is_not_gone_on_with(
