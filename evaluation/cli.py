@@ -15,35 +15,54 @@ bench = typer.Typer(
 )
 
 Concurrency = Annotated[str, typer.Option("--concurrency", help="Workflows under way at a time, separated by commas.")]
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Measure on this PostgreSQL server, in a database of the benchmark's own; else on SQLite.",
+    ),
+]
+Kafka = Annotated[
+    str, typer.Option("--kafka", metavar="HOST:PORT[,…]", help="Measure on this Kafka cluster; else on the embedded one.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Always so: a benchmark prints one JSON document.")]
 
 
 @bench.command(epilog="Example: rehydrate bench steps --concurrency 1,16,64")
 def steps(
-    concurrency: Concurrency = "1,16,64", workflows: Annotated[int, typer.Option(min=10)] = 400, json: AsJson = True
+    concurrency: Concurrency = "1,16,64",
+    workflows: Annotated[int, typer.Option(min=10)] = 400,
+    database: Database = "",
+    json: AsJson = True,
 ) -> None:
     """Durable steps a second in one process, beside raw single-row inserts in the same run."""
     from evaluation.bench import steps as measured
 
-    _print(measured.measure(_numbers(concurrency), workflows))
+    _print(measured.measure(_numbers(concurrency), workflows, database))
 
 
 @bench.command(epilog="Example: rehydrate bench swarm --concurrency 16,64")
 def swarm(
-    concurrency: Concurrency = "16,64", workflows: Annotated[int, typer.Option(min=100)] = 2000, json: AsJson = True
+    concurrency: Concurrency = "16,64",
+    workflows: Annotated[int, typer.Option(min=100)] = 2000,
+    database: Database = "",
+    kafka: Kafka = "",
+    json: AsJson = True,
 ) -> None:
     """Durable steps a second over the whole road: lead and worker as processes, Kafka between them."""
     from evaluation.bench import swarm as measured
+    from runtime.settings import Settings
 
-    _print(measured.measure(_numbers(concurrency), workflows))
+    _print(measured.measure(_numbers(concurrency), workflows, Settings(database=database, kafka=kafka)))
 
 
 @bench.command(epilog="Example: rehydrate bench replay")
-def replay(json: AsJson = True) -> None:
+def replay(database: Database = "", json: AsJson = True) -> None:
     """Events a second from stored bytes to state."""
     from evaluation.bench import replay as measured
 
-    _print(measured.measure())
+    _print(measured.measure(database))
 
 
 @bench.command(epilog="Example: rehydrate bench execute")

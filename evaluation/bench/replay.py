@@ -5,10 +5,7 @@ The stream is the longest that the product has: a run of some ten thousand produ
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,17 +14,17 @@ from domain import run
 from domain.event import Event
 from domain.ports.store import Append, Snapshot, StreamAppend
 from evaluation.bench.figures import machine
-from store.sqlite import SqliteStore
+from evaluation.bench.ground import ground
 
 EVENTS = 10_000
 ROUNDS = 7
 BEHIND_SNAPSHOT = 10
 
 
-async def measure() -> dict[str, Any]:
+async def measure(database: str = "") -> dict[str, Any]:
     """Events a second without a snapshot, and milliseconds with one that is ten events old."""
-    with tempfile.TemporaryDirectory(prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")) as folder:
-        store = SqliteStore(Path(folder) / "events.db")
+    async with ground(database) as place:
+        store = await place.open()
         stream = "run-bench-1"
         events = _events()
         for at in range(0, EVENTS, 1000):
@@ -53,7 +50,7 @@ async def measure() -> dict[str, Any]:
     return {
         "benchmark": "replay",
         "machine": machine(),
-        "store": "sqlite",
+        "store": place.kind,
         "events": EVENTS,
         "events_per_second": round(median(speeds)),
         "snapshot_ms": round(median(times), 3),

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,8 +27,9 @@ from domain.ports.store import Append, EventStore, Parcel, Received, StreamAppen
 from domain.streams import agent_stream, task_stream, workflow_stream
 from evaluation.bench import noop
 from evaluation.bench.figures import machine, percentile
+from evaluation.bench.ground import Ground, ground
 from runtime.clock import wall_clock_ms
-from store.sqlite import SqliteStore, connect
+from store.opening import Store
 
 WORKER, LEAD = f"{noop.ROLE}/0", "lead/0"
 ROUNDS = 3
@@ -108,37 +106,43 @@ class _NoEffects:
         """Nothing is held."""
 
 
-async def measure(concurrency: Sequence[int], workflows: int = 400) -> dict[str, Any]:
+async def measure(concurrency: Sequence[int], workflows: int = 400, database: str = "") -> dict[str, Any]:
     """Steps a second at each concurrency, with the baseline measured around each."""
-    with tempfile.TemporaryDirectory(prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")) as folder:
-        store = SqliteStore(Path(folder) / "events.db")
-        host, loop = await _worker(store)
-        background = asyncio.create_task(loop.apply())
-        flows = iter(range(1 << 60))
-        await _round(loop, 16, 50, flows)
-        before, raws, results = _size(store.path), [_raw_inserts(Path(folder))], []
-        total = 0
-        for at_once in concurrency:
-            count = max(workflows // 8, 30) if at_once == 1 else workflows
-            rounds = []
-            for _ in range(ROUNDS):
-                rounds.append(await _round(loop, at_once, count, flows))
-                raws.append(_raw_inserts(Path(folder)))
-                total += count
-            results.append({"concurrency": at_once, "workflows": count, **_middle(rounds)})
-        await asyncio.sleep(APPLY_EVERY_S * 3)
-        await _round(loop, 1, 1, flows)  # a last append trims what is applied
-        background.cancel()
-        await host.stop()
-        grown = _size(store.path) - before
-        await store.close()
+    async with ground(database) as place:
+        store = await place.open()
+        try:
+            return await _measure(place, store, concurrency, workflows)
+        finally:
+            await store.close()
+
+
+async def _measure(place: Ground, store: Store, concurrency: Sequence[int], workflows: int) -> dict[str, Any]:
+    host, loop = await _worker(store)
+    background = asyncio.create_task(loop.apply())
+    flows = iter(range(1 << 60))
+    await _round(loop, 16, 50, flows)
+    before, raws, results = await place.size(), [await place.raw_inserts()], []
+    total = 0
+    for at_once in concurrency:
+        count = max(workflows // 8, 30) if at_once == 1 else workflows
+        rounds = []
+        for _ in range(ROUNDS):
+            rounds.append(await _round(loop, at_once, count, flows))
+            raws.append(await place.raw_inserts())
+            total += count
+        results.append({"concurrency": at_once, "workflows": count, **_middle(rounds)})
+    await asyncio.sleep(APPLY_EVERY_S * 3)
+    await _round(loop, 1, 1, flows)  # a last append trims what is applied
+    background.cancel()
+    await host.stop()
+    grown = await place.size() - before
     raw = median(raws)
     for result in results:
         result["ratio_to_raw_inserts"] = round(result["steps_per_second"] / raw, 2)
     return {
         "benchmark": "steps",
         "machine": machine(),
-        "store": "sqlite",
+        "store": place.kind,
         "steps_per_workflow": noop.STEPS,
         "payload_bytes": noop.PAYLOAD_BYTES,
         "results": results,
@@ -147,7 +151,7 @@ async def measure(concurrency: Sequence[int], workflows: int = 400) -> dict[str,
     }
 
 
-async def _worker(store: SqliteStore) -> tuple[Host, _Loop]:
+async def _worker(store: Store) -> tuple[Host, _Loop]:
     claimed = agent.claim(
         agent.Agent(),
         pid=os.getpid(),
@@ -188,28 +192,3 @@ def _middle(rounds: Sequence[tuple[float, list[float]]]) -> dict[str, Any]:
         "p50_ms": round(percentile(latencies, 0.5) * 1000, 3),
         "p99_ms": round(percentile(latencies, 0.99) * 1000, 3),
     }
-
-
-def _raw_inserts(folder: Path) -> float:
-    """Single-row autocommit inserts of 256 B by one connection with the same pragmas: what the disk and SQLite give at all."""
-    path = folder / "raw.db"
-    connection = connect(path)
-    connection.execute("CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY, flow BLOB, number INTEGER, state BLOB)")
-    payload = b"x" * noop.PAYLOAD_BYTES
-    begun = time.perf_counter()
-    for number in range(RAW_INSERTS):
-        connection.execute("INSERT INTO raw (flow, number, state) VALUES (?, ?, ?)", (os.urandom(16), number, payload))
-    speed = RAW_INSERTS / (time.perf_counter() - begun)
-    connection.close()
-    return speed
-
-
-def _size(path: Path) -> int:
-    """Bytes of all tables and indexes, free pages included."""
-    connection = sqlite3.connect(path)
-    try:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        size = connection.execute("PRAGMA page_size").fetchone()[0]
-    finally:
-        connection.close()
-    return int(pages * size)

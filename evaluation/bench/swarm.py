@@ -24,6 +24,7 @@ from domain.event import decode
 from domain.role import CLIENT
 from evaluation.bench import noop
 from evaluation.bench.figures import machine, percentile
+from evaluation.bench.ground import ground
 from runtime import wiring
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
@@ -41,15 +42,19 @@ TIMEOUT_S = 300.0
 
 async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settings: Settings | None = None) -> dict[str, Any]:
     """Steps a second with so many workflows under way at a time, each figure from a swarm and a store of its own."""
+    asked = settings or Settings()
     results = []
+    kind = ""
     for at_once in concurrency:
-        with tempfile.TemporaryDirectory(
-            prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")
-        ) as folder:
-            given = (settings or Settings()).model_copy(update={"data_dir": Path(folder) / "data"})
-            results.append({"concurrency": at_once, **await _measure(given, at_once, workflows)})
-    kafka = settings.kafka if settings is not None and settings.kafka else "embedded"
-    return {"benchmark": "swarm", "machine": machine(), "store": "sqlite", "kafka": kafka, "results": results}
+        async with ground(asked.database) as place:
+            kind = place.kind
+            with tempfile.TemporaryDirectory(
+                prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")
+            ) as folder:
+                given = asked.model_copy(update={"data_dir": Path(folder) / "data", "database": place.url})
+                results.append({"concurrency": at_once, **await _measure(given, at_once, workflows)})
+    kafka = asked.kafka or "embedded"
+    return {"benchmark": "swarm", "machine": machine(), "store": kind, "kafka": kafka, "results": results}
 
 
 async def _measure(settings: Settings, at_once: int, workflows: int) -> dict[str, Any]:
