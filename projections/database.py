@@ -42,10 +42,14 @@ def _open_postgres(url: str) -> AsyncEngine:
     """The driver reads the URL itself: it knows more options (sslmode, sslrootcert, …) than SQLAlchemy passes on."""
     import asyncpg  # noqa: PLC0415 a swarm on SQLite does without it
 
-    def connect() -> Any:
-        session = {"application_name": "rehydrate read models", "search_path": SCHEMA, "jit": "off"}
-        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        return asyncpg.connect(plain, server_settings=session, timeout=CONNECT_TIMEOUT_S)
+    session = {"application_name": "rehydrate read models", "search_path": SCHEMA, "jit": "off"}
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(url, server_settings=session, timeout=CONNECT_TIMEOUT_S)
+        except asyncpg.PostgresError as error:
+            # SQLAlchemy translates what statements raise, and leaves what this raises as it is.
+            raise ConnectionError(f"PostgreSQL: {error}") from error
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True, pool_size=2)
 

@@ -10,9 +10,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from agents.host import Host
 from agents.lead import Lead
@@ -23,8 +23,8 @@ from broker.connection import Cluster
 from domain import agent as agents
 from domain.decision import Decision
 from domain.ports.effects import StaleEpoch
-from domain.ports.probe import Probe
-from domain.ports.store import Append, EventStore, Fenced, StreamAppend, VersionConflict
+from domain.ports.probe import Probe, nobody
+from domain.ports.store import Append, EventStore, Fenced, StoreUnavailable, StreamAppend, VersionConflict
 from domain.role import Role, agent_id
 from domain.streams import agent_stream
 from runtime import wiring
@@ -32,8 +32,13 @@ from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.processes import Beat, Heart
 from runtime.settings import Settings
+from store.opening import Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STORE_RETRY_S = 0.2
 
 FENCED_EXIT = 3
 """Exit code of a process that found its epoch over: nothing is wrong, somebody else owns the agent."""
@@ -107,9 +112,9 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
 
     Heart(lifeline, beats, settings.heartbeat_s, beat).start()
     stopping = _on_signal()
-    store = await wiring.event_store(data, probe, name)
+    store = await open_patiently(data, probe, name)
     try:
-        claimed = await claim(store, name, order)
+        claimed = await patiently(lambda: claim(store, name, order), name)
         epoch = claimed.state.epoch
         bus = wiring.channel(settings, order.kafka, name, fail)
         host = Host(name, epoch, store, bus, wiring.relay(settings, name, store, bus), codec.encode, wall_clock_ms)
@@ -134,6 +139,34 @@ def _behaviour(host: Host, settings: Settings, data: DataDir, probe: Probe, orde
     if role == Role.LEAD:
         return Lead(host)
     return Worker(host, wiring.skills(role, order.modules), wiring.effects(settings, data), probe)
+
+
+async def open_patiently(data: DataDir, probe: Probe, name: str) -> Store:
+    """The store of this process; a server that is away is waited for: to die of it would only bring another who finds it away."""
+    return await patiently(lambda: wiring.event_store(data, probe, name), name)
+
+
+async def patiently(ask: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
+    """What a database on a server answers, as soon as it does.
+
+    Raises:
+        StoreUnavailable: it is a file, or a server that will not have us: waiting does not help.
+    """
+    waited = 0.0
+    while True:
+        try:
+            found = await ask()
+        except StoreUnavailable as error:
+            if not error.passes:
+                raise
+            if not waited:
+                log.error("%s: waiting for the database: %s", name, error)
+            await asyncio.sleep(STORE_RETRY_S)
+            waited += STORE_RETRY_S
+        else:
+            if waited:
+                log.warning("%s: the database is back", name)
+            return found
 
 
 async def claim(store: EventStore, name: str, order: Order) -> Held:
@@ -179,7 +212,7 @@ async def _projector(name: str, lifeline: Connection, beats: Connection, order: 
     Heart(lifeline, beats, order.settings.heartbeat_s, lambda: Beat(process=name, pid=os.getpid(), status="ready")).start()
     data = DataDir(order.settings.data_dir, order.settings.database)
     stopping = _on_signal()
-    store = await wiring.event_store(data, name=name)
+    store = await open_patiently(data, nobody, name)
     engine = open_engine(data.read_models_url)
     try:
         await create_schema(engine)

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,7 @@ from agents.unit import Unit
 from broker import codec
 from domain import run
 from domain.event import decode
-from domain.ports.store import Recorded, Stored
+from domain.ports.store import Recorded, Stored, StoreUnavailable
 from domain.role import CLIENT
 from projections.run_summary import Progress, RunSummary
 from runtime import outputs, request, wiring
@@ -27,9 +27,13 @@ from runtime.settings import Settings
 from runtime.supervisor import Supervisor
 from store.opening import Store
 
+if TYPE_CHECKING:
+    from store.postgres.lock import SwarmLock
+
 FOLLOW_EVERY_S = (0.03, 0.2)
 """Between two looks at the log: the first wait, and the longest, to which it grows while nothing happens."""
 FOLLOW_BATCH = 5000
+STORE_RETRY_S = 0.5
 
 
 class UnfinishedRun(Exception):
@@ -80,7 +84,10 @@ async def execute(
     """
     begun = time.monotonic()
     store = await wiring.event_store(data, name="supervisor")
+    lock = wiring.swarm_lock(data)
     try:
+        if lock is not None:
+            await lock.take()
         found = await _find_or_begin(store, wish, inputs, view.say)
         outputs.check_target(wish.out, found.run.asked.key, wish.overwrite)
         if found.run.undelivered:
@@ -89,10 +96,12 @@ async def execute(
         else:
             if found.run.status is not run.Status.REQUESTED:
                 view.say(f"going on with {found.stream}, which was interrupted")
-            summary = await _drive(store, settings, data, found, view, hook)
+            summary = await _drive(store, settings, data, found, view, hook, lock)
         written = await outputs.write(wish.out, found.run.asked.key, summary.outputs, store.content)
         await _append(store, found.stream, run.deliver)
     finally:
+        if lock is not None:
+            await lock.release()
         await store.close()
     document = summary.document()
     skipped = [msgspec.structs.asdict(problem) for problem in (inputs.skipped if inputs is not None else ())]
@@ -150,7 +159,9 @@ async def _append(store: Store, stream: str, decide: Callable[[run.Run, int], An
 # --- until it is over -----------------------------------------------------------------------------------------------
 
 
-async def _drive(store: Store, settings: Settings, data: DataDir, found: Found, view: View, hook: Hook | None) -> RunSummary:
+async def _drive(
+    store: Store, settings: Settings, data: DataDir, found: Found, view: View, hook: Hook | None, lock: SwarmLock | None
+) -> RunSummary:
     summary = RunSummary(found.stream)
     supervisor = Supervisor(settings, data, store, request.agents_of(found.run.asked.shards), tell=view.say)
     stopping = asyncio.Event()
@@ -161,13 +172,15 @@ async def _drive(store: Store, settings: Settings, data: DataDir, found: Found, 
         await supervisor.start()
         follower = loop.create_task(_follow(store, summary, supervisor, view, hook))
         stopped = loop.create_task(stopping.wait())
-        ends: set[asyncio.Future[Any]] = {follower, stopped, supervisor.failed}
+        keeping = loop.create_task(_keep(lock))
+        ends: set[asyncio.Future[Any]] = {follower, stopped, keeping, supervisor.failed}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in (follower, stopped):
+        for task in (follower, stopped, keeping):
             if not task.done():
                 task.cancel()
-        if supervisor.failed.done():
-            supervisor.failed.result()
+        for end in (supervisor.failed, keeping):
+            if end.done() and not end.cancelled():
+                end.result()
         if follower.done() and not follower.cancelled():
             follower.result()
         elif stopping.is_set():
@@ -177,6 +190,13 @@ async def _drive(store: Store, settings: Settings, data: DataDir, found: Found, 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     return summary
+
+
+async def _keep(lock: SwarmLock | None) -> None:
+    """Remain the one supervisor; raises `InUse` when another one has become it."""
+    if lock is not None:
+        await lock.keep()
+    await asyncio.Event().wait()
 
 
 async def _replayed(store: Store, stream: str) -> RunSummary:
@@ -195,10 +215,23 @@ def _feed(summary: RunSummary, stored: Sequence[Stored]) -> None:
 
 
 async def _follow(store: Store, summary: RunSummary, supervisor: Supervisor, view: View, hook: Hook | None) -> None:
-    """Feed the log to the summary until the run is over."""
+    """Feed the log to the summary until the run is over. A store that is away is waited for."""
     position, wait_s = 0, FOLLOW_EVERY_S[0]
+    away = False
     while not summary.over:
-        stored = await store.log(position, FOLLOW_BATCH)
+        try:
+            stored = await store.log(position, FOLLOW_BATCH)
+        except StoreUnavailable as error:
+            if not error.passes:
+                raise
+            if not away:
+                view.say(f"{error}; waiting for it")
+            away = True
+            await asyncio.sleep(STORE_RETRY_S)
+            continue
+        if away:
+            away = False
+            view.say("the database is back")
         _feed(summary, stored)
         if stored:
             position = stored[-1].position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import domain.all_streams  # noqa: F401 every kind of stream must be known before anything is read
 from agents.skill import Skill
@@ -19,7 +20,10 @@ from runtime.datadir import DataDir
 from runtime.effects.gateway import Gateway
 from runtime.effects.spool import Spool
 from runtime.settings import Settings
-from store.opening import Store, open_store
+from store.opening import Store, is_postgres, open_store
+
+if TYPE_CHECKING:
+    from store.postgres.lock import SwarmLock
 
 SKILL_MODULES = (
     "agents.roles.product_listing",
@@ -35,6 +39,16 @@ SKILL_MODULES = (
 async def event_store(data: DataDir, probe: Probe = nobody, name: str = "client") -> Store:
     """The event store of a data dir; `name` says whose connection it is."""
     return await open_store(data.database, data.events, probe, name)
+
+
+def swarm_lock(data: DataDir) -> SwarmLock | None:
+    """What makes this process the one supervisor of its database; of one that is a file, the data dir's own lock does."""
+    if not is_postgres(data.database):
+        return None
+    from store.postgres.connection import place_of
+    from store.postgres.lock import SwarmLock
+
+    return SwarmLock(place_of(data.database))
 
 
 def effects(settings: Settings, data: DataDir) -> EffectAdapter:

@@ -127,7 +127,12 @@ class AlreadyApplied(Refused):
 
 
 class StoreUnavailable(Exception):
-    """The store could not do it (disk full, file gone, no connection). Nothing was appended; it may be tried again later."""
+    """The store could not do it (disk full, file gone, no connection). Nothing was appended; it may be tried again later.
+
+    `passes`: it is a server that comes back by itself, so that even a process that only begins should wait for it.
+    """
+
+    passes = False
 
 
 class NoContent(KeyError):

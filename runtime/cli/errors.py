@@ -23,6 +23,7 @@ EXPECTED: dict[str, int] = {
     "runtime.datadir:DataDirError": BAD_USAGE,
     "store.opening:BadDatabase": BAD_USAGE,
     "store.postgres.connection:DatabaseRefused": BAD_USAGE,
+    "store.postgres.lock:InUse": BAD_USAGE,
     "runtime.inputs:InputError": BAD_USAGE,
     "runtime.outputs:OutputRefused": BAD_USAGE,
     "runtime.outputs:OutputFailed": FAILED,

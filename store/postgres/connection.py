@@ -27,6 +27,12 @@ TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off", "synchronous_commit": "on"}
 
 
+class ServerAway(StoreUnavailable):
+    """The server does not answer, or cannot just now."""
+
+    passes = True
+
+
 class DatabaseRefused(StoreUnavailable):
     """The database will not have us, now or later: a wrong password, no such database, no right to make tables. Waiting does not help."""
 
@@ -143,5 +149,5 @@ def _meaning(place: Place, error: BaseException) -> StoreUnavailable:
             return DatabaseRefused(f"{place.shown}: {text.format(**words)}")
     for kind, text in _AWAY.items():
         if isinstance(error, kind):
-            return StoreUnavailable(f"{place.shown}: {text.format(**words)}")
-    return StoreUnavailable(f"{place.shown}: {words['error']}")
+            return ServerAway(f"{place.shown}: {text.format(**words)}")
+    return ServerAway(f"{place.shown}: {words['error']}")

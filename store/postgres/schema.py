@@ -14,6 +14,8 @@ SCHEMA = "rehydrate"
 APPEND_LOCK = 7_403_511_900
 """Held by the transaction that appends. Advisory locks are a database's own, so one database holds one swarm."""
 CREATION_LOCK = 7_403_511_901
+SWARM_LOCK = 7_403_511_903
+"""Held by the session of the supervisor, so that there is one."""
 GIVEN_UP = "RH001"
 """SQLSTATE of a batch that comes after its writer has given it up."""
 

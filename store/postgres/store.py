@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 READERS = 4
 """Connections that a process reads with at most; the first stays open, the others are closed when they idle."""
-VACUUM_AFTER = 5000
+VACUUM_AFTER = 1500
 """Messages. What is sent is soon trimmed; the room of trimmed rows is used again only after a VACUUM, and the server's own comes once a
 minute, when a busy outbox has grown far beyond what lies in it."""
 FOREVER = 2**62
