@@ -1,4 +1,4 @@
-"""The systems that are compared, and how each is measured once: always in a process of its own, on a database of its own."""
+"""The systems that are compared, and how each is measured once: in a process of its own, on a database of its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import asyncpg
 
 from evaluation.bench import noop
+from evaluation.bench.ground import RAW_CONNECTIONS, ground
 from evaluation.compare.child import CannotMeasure, ask
 from evaluation.compare.environments import PEERS, python_of
 
@@ -16,12 +21,12 @@ OURS, ROAD, RAW = "rehydrate", "rehydrate, whole road", "raw inserts"
 PEER_NAMES = ("langgraph", "dbos")
 
 WARM_UP = 20
-RAW_CONNECTIONS = 16
 MEASURE_WITHIN_S = 300.0
 
 OURS_TIMES = 5
 """Ours does so many times the workflows of a peer: it would else be done before a clock and a disk settle."""
-RAW_TIMES = 10
+RAW_TIMES = 3
+"""The baseline is short, so it is taken so many times, and the median of them."""
 ROAD_TIMES, ROAD_AT_LEAST = 2, 100
 
 
@@ -29,7 +34,7 @@ class Measured(NamedTuple):
     """One measurement of one system."""
 
     steps_per_second: float
-    workflows: int
+    workflows: int | None
     bytes_per_workflow: float | None = None
     store: str = "postgresql"
     versions: Mapping[str, str] = {}
@@ -80,7 +85,7 @@ class Peer:
 
 
 class Raw:
-    """Single-row autocommit inserts over 16 connections, whatever the number of workflows beside it."""
+    """What is under all of them: the baseline of our own benchmarks, whatever the number of workflows beside it."""
 
     name = RAW
 
@@ -88,8 +93,13 @@ class Raw:
         """Our own environment has all it needs."""
 
     async def measure(self, database: str, concurrency: int, workflows: int) -> Measured:
-        measured = await _run(Path(sys.executable), "raw", database, RAW_CONNECTIONS, workflows * RAW_TIMES)
-        return measured._replace(bytes_per_workflow=None)
+        try:
+            async with ground(database) as place:
+                speeds = [await place.raw_inserts() for _ in range(RAW_TIMES)]
+        except (OSError, asyncpg.PostgresError) as error:
+            raise CannotMeasure(f"{type(error).__name__}: {error}") from error
+        settings = {"connections": RAW_CONNECTIONS, "transactions": "autocommit, one row each"}
+        return Measured(median(speeds), None, versions={"asyncpg": version("asyncpg")}, settings=settings)
 
 
 class Ours:
@@ -117,12 +127,11 @@ class Road:
 
 
 async def _bench(command: str, database: str, concurrency: int, workflows: int) -> Measured:
-    """One of our own benchmarks, asked by its command line. The URL goes by the environment: `ps` shows command lines."""
-    words = [sys.executable, "-m", "runtime.cli", "bench", command]
+    """One of our own benchmarks, asked by its command line. A password goes by the environment: `ps` shows command lines."""
+    url, secret = without_password(database)
+    words = [sys.executable, "-m", "runtime.cli", "bench", command, "--database", url]
     words += ["--concurrency", str(concurrency), "--workflows", str(workflows)]
-    answer = await ask(words, env={"REHYDRATE_DATABASE": database}, within_s=MEASURE_WITHIN_S)
-    if answer.get("store") == "sqlite":
-        raise CannotMeasure(f"`bench {command}` measured SQLite, not the PostgreSQL that it was given")
+    answer = await ask(words, env=secret, within_s=MEASURE_WITHIN_S)
     try:
         (result,) = answer["results"]
         return Measured(
@@ -135,6 +144,16 @@ async def _bench(command: str, database: str, concurrency: int, workflows: int) 
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CannotMeasure(f"`bench {command}` answered something else than expected: {error!r}") from error
+
+
+def without_password(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without the password, and the environment variable that stands for it (libpq's, which asyncpg reads)."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url, {}
+    _, _, place = parts.netloc.rpartition("@")
+    netloc = f"{parts.username}@{place}" if parts.username else place
+    return urlunsplit(parts._replace(netloc=netloc)), {"PGPASSWORD": unquote(parts.password)}
 
 
 async def _run(python: Path, peer: str, database: str, concurrency: int, workflows: int) -> Measured:

@@ -1,0 +1,85 @@
+"""`rehydrate bench compare` with the peers themselves, on a real PostgreSQL. Small: it shows that it runs, not how fast."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from evaluation.compare.child import CannotMeasure
+from evaluation.compare.environments import default_folder, python_of
+from evaluation.compare.server import PREFIX
+from evaluation.compare.systems import PEER_NAMES
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def peers() -> None:
+    """The peers' environments, made where they are not: that needs an index of packages, and is skipped without."""
+    for name in PEER_NAMES:
+        try:
+            asyncio.run(python_of(name, default_folder(), lambda line: None))
+        except CannotMeasure as error:
+            pytest.skip(f"{name} {error}")
+
+
+def test_ours_and_the_peers_are_measured_and_leave_no_database_behind(postgres_url: str, peers: None) -> None:
+    words = ["--database", postgres_url, "--rounds", "1", "--workflows", "10", "--concurrency", "4", "--json"]
+    environment = {name: value for name, value in os.environ.items() if name != "REHYDRATE_DATABASE"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "bench", "compare", *words],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    systems = {system["system"]: system for system in document["systems"]}
+    assert {name: (system["status"], system["reason"]) for name, system in systems.items()} == dict.fromkeys(
+        ("rehydrate", "rehydrate, whole road", "langgraph", "dbos", "raw inserts"), ("measured", None)
+    )
+    for name in PEER_NAMES:
+        (result,) = systems[name]["results"]
+        assert (result["concurrency"], result["workflows"]) == (4, 10)
+        assert result["steps_per_second"] > 0 and result["rehydrate_is_times"] > 0
+        assert systems[name]["bytes_per_workflow"] > 6 * 256
+        assert systems[name]["versions"][name] in (ROOT / f"evaluation/compare/peers/{name}.lock").read_text()
+    assert document["server"]["fsync"] == "on"
+    assert asyncio.run(_left(postgres_url)) == []
+
+
+def test_an_interrupted_comparison_leaves_no_database_behind(postgres_url: str, peers: None) -> None:
+    """Interrupted while a measurement runs: its database is there until then."""
+    command = [sys.executable, "-m", "runtime.cli", "bench", "compare", "--database", postgres_url, "--peers", "dbos"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 30
+        while not asyncio.run(_left(postgres_url)):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, told
+    assert asyncio.run(_left(postgres_url)) == []
+
+
+async def _left(url: str) -> list[str]:
+    connection = await asyncpg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")))
+    try:
+        rows = await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE $1", f"{PREFIX}%")
+        return [row["datname"] for row in rows]
+    finally:
+        await connection.close()
