@@ -28,16 +28,7 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-PRELOAD = [
-    "runtime.child",
-    "runtime.cli",
-    "faststream.kafka",
-    "aiokafka",
-    "httpx",
-    "jsonschema_rs",
-    "sqlalchemy.ext.asyncio",
-    "aiosqlite",
-]
+PRELOAD = ["runtime.preload"]
 _PR_SET_PDEATHSIG = 1
 
 
@@ -115,6 +106,7 @@ class ForkServer:
         return forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined,no-any-return]  # the only way to know it
 
     def ensure_running(self) -> None:
+        """Have the server running; it goes on importing when this returns."""
         with self._lock:
             forkserver.ensure_running()
 

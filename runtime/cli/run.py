@@ -14,6 +14,7 @@ from runtime.cli.errors import BadUsage
 
 if TYPE_CHECKING:
     from runtime.datadir import DataDir
+    from runtime.request import Inputs
     from runtime.runner import Hook, Wish
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -110,9 +111,9 @@ def _execute(
 ) -> int:
     import asyncio
 
-    from runtime import outputs, request, runner
+    from runtime import outputs, request
     from runtime.cli import before
-    from runtime.live import LiveView
+    from runtime.processes import ForkServer
 
     # First what may be wrong: it leaves nothing behind, not even a data dir.
     inputs = request.read(wish.files, wish.options) if wish.files is not None else None
@@ -125,6 +126,26 @@ def _execute(
     data = call.data(create=inputs is not None)
     data.lock()
     before.kafka_is_the_same(call, data, seen, new_kafka)
+    server = ForkServer()
+    server.ensure_running()  # it imports for all children while this process imports for itself
+    try:
+        return _swarm(call, wish, inputs, data, strict, hook)
+    finally:
+        server.stop()
+
+
+def _swarm(
+    call: Call, wish: Wish, inputs: Inputs | None, data: DataDir, strict: bool, hook: Callable[[Call], Hook] | None
+) -> int:
+    import asyncio
+    import gc
+
+    gc.disable()  # among what is imported it finds nothing, and looking takes a quarter of the time
+    from runtime import runner
+    from runtime.cli import before
+    from runtime.live import LiveView
+
+    gc.enable()
     asyncio.run(before.read_models_fit(call, data))
     _keep_log(call, data)
     with LiveView(call.out.errors, f"rehydrate · {wish.options.workflow}", quiet=call.given.quiet) as live:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from chaos import census
 from tests.conftest import FINDINGS
 from tests.system.feed import Feed, feed
-from tests.system.swarm import ROOT
-from tests.system.target import Entry, entries
+from tests.system.swarm import ROOT, Swarm
+from tests.system.target import RELEASED, Entry, entries
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes through /proc")
 
@@ -28,6 +29,10 @@ class Target(NamedTuple):
     def url(self, book: str, slow: str = "", slow_s: float = 0.0) -> str:
         """Where a swarm sends its effects to. Keys with the text of `slow` in them take `slow_s` seconds."""
         return f"http://127.0.0.1:{self.port}/{book}" + (f"?slow={slow}&slow_s={slow_s}" if slow else "")
+
+    def release(self, book: str) -> None:
+        """Whatever is slow in a book is so no longer."""
+        (self.directory / f"{book}{RELEASED}").touch()
 
     def entries(self, book: str) -> list[Entry]:
         """All requests of a book, in order."""
@@ -53,6 +58,36 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 def feed_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Feed]:
     """Gives a feed of so many products."""
     return lambda products: feed(tmp_path_factory.mktemp(f"feed-{products}-"), products)
+
+
+PRODUCTS, WINDOW = 16, 8
+"""Few products at a time make many moments: commits stay small and follow each other."""
+
+
+class Undisturbed(NamedTuple):
+    """What a run gives that is left in peace."""
+
+    feed: Feed
+    outputs: dict[str, bytes]
+    effects: Counter[tuple[str, str]]
+    tasks: set[str]
+    head: int
+    census: Sequence[census.Passed]
+
+
+def launch(home: Path, feed: Feed, target: Target, plan: Sequence[Mapping[str, object]]) -> Swarm:
+    """A swarm whose effects go to a book of its own."""
+    return Swarm(home, feed, plan=plan, effects_url=target.url(home.name), window=WINDOW)
+
+
+@pytest.fixture(scope="session")
+def peace(tmp_path_factory: pytest.TempPathFactory, target: Target, feed_of: Callable[[int], Feed]) -> Undisturbed:
+    """One run for all whose own runs must give the same."""
+    feed, home = feed_of(PRODUCTS), tmp_path_factory.mktemp("peace") / "peace"
+    swarm = launch(home, feed, target, [{"kind": "count", "id": "census"}])
+    assert swarm.run().document["status"] == "completed"
+    counted = census.read(swarm.data / "chaos")
+    return Undisturbed(feed, swarm.outputs(), target.done(home.name), set(swarm.done("task.Completed")), swarm.head(), counted)
 
 
 @pytest.fixture

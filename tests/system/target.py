@@ -6,7 +6,7 @@
 
 Each book is an append-only file of one line a request. A key is done once; a request with a key that was done before is answered
 with the same receipt and noted as `again`, one whose payload differs as `conflict`, one of an older epoch as `stale`. A key that
-contains the text of `slow` takes its time, as a slow supplier would.
+contains the text of `slow` takes its time, as a slow supplier would, or until the file `<book>.released` is there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+
+LOOK_EVERY_S = 0.02
+RELEASED = ".released"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ class Book:
     """What was asked and done under one path."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._released = path, path.with_suffix(RELEASED)
         self._lock = threading.Lock()
         self._one_at_a_time: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._epochs: dict[str, int] = {}
@@ -55,9 +58,14 @@ class Book:
             mine = self._one_at_a_time[entry.key]
         with mine:
             if wait_s and entry.key not in self._done:
-                time.sleep(wait_s)
+                self._take_time(wait_s)
             with self._lock:
                 return self._do(entry)
+
+    def _take_time(self, wait_s: float) -> None:
+        until = time.monotonic() + wait_s
+        while (left := until - time.monotonic()) > 0 and not self._released.exists():
+            time.sleep(min(left, LOOK_EVERY_S))
 
     def _stale(self, entry: Entry) -> bool:
         if entry.epoch < self._epochs.get(entry.agent, 0):

@@ -146,9 +146,9 @@ class Launch:
         if (state.start.key, name) in self.broken:
             self._record(stream, workflow.fail_step(state, name, OUT_OF_LUCK, 1, self._now()))
             return
-        began = time.perf_counter()
+        began = time.process_time()
         outcome = await self.perform(task)
-        self.seconds[name] += time.perf_counter() - began
+        self.seconds[name] += time.process_time() - began
         self.tasks[task.task_id], self.outcomes[task.task_id] = task, outcome
         for trade_stream, events in outcome.trade.items():
             self._record(trade_stream, Decision(events, outcome.contents))

@@ -244,9 +244,9 @@ HUGE = {
 @pytest.mark.parametrize("name", HUGE)
 def test_ten_megabytes_in_one_row_are_one_problem_soon(name: str) -> None:
     """The time is linear in the size of the file, whatever stands in it."""
-    started = time.perf_counter()
+    started = time.process_time()
     found = read_catalogue(feed(line("first"), HUGE[name], line("last")))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert [problem.line for problem in found.problems] == [3]
     assert [p.handle for p in found.products] == ["first", "last"]
 
@@ -261,9 +261,9 @@ def test_a_file_of_nothing_but_problems_is_given_up() -> None:
 def test_ten_thousand_rows_are_read_in_well_under_two_seconds() -> None:
     """A large vendor does not wait for the feed to be read."""
     data = feed(*[line(f"mug-{n}", body='"<p>Blue, ""dry""</p>"', sku=f"M-{n}") for n in range(10_000)])
-    started = time.perf_counter()
+    started = time.process_time()
     found = read_catalogue(data)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert (len(found.products), found.problems) == (10_000, ())
 
 
