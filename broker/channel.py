@@ -46,6 +46,8 @@ LONG_WAIT_MS = 500
 """The wait on a real broker."""
 COMMIT_EVERY_S = 0.5
 KAFKA_RETRY_S = 0.2
+MAX_ASIDE = 10_000
+"""Messages that wait in memory for a partition to be known; the outbox has them all."""
 MAX_RECORDS = 500
 POLL_MS = 10_000
 """How long a poll without records waits inside the client before it begins again: no figure depends on it."""
@@ -107,7 +109,9 @@ class KafkaChannel:
         self._outgoing: list[Parcel] = []
         self._flush = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._aside: dict[Address, asyncio.Task[None]] = {}
+        self._aside: dict[Address, list[Parcel]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._refused = False
         self._subscriber: Any = None
         self._last_work = 0.0
         self._relax: asyncio.TimerHandle | None = None
@@ -162,9 +166,9 @@ class KafkaChannel:
         if self._tasks:
             publishing, *others = self._tasks
             await asyncio.wait([publishing], timeout=2.0)
-            for task in (*others, *self._aside.values()):
+            for task in (*others, *self._asking):
                 task.cancel()
-            await asyncio.gather(*self._tasks, *self._aside.values(), return_exceptions=True)
+            await asyncio.gather(*self._tasks, *self._asking, return_exceptions=True)
             await self._commit()
         if self._relax is not None:
             self._relax.cancel()
@@ -206,22 +210,31 @@ class KafkaChannel:
                 if self._cluster.embedded or producing.knows(self._producer, *home):
                     await self._publish(home, parcels)
                 else:
-                    self._ask_for(home)
+                    self._put_aside(home, parcels)
 
     @property
     def _producer(self) -> Any:
         owned: Any = self._broker.config.broker_config.producer
         return owned._producer.producer  # the one that FastStream owns: see above
 
-    def _ask_for(self, home: Address) -> None:
-        """Ask the cluster for a topic that the producer has not heard of, without holding up other messages. Those for it stay in the
-        outbox and are repaired."""
+    def _put_aside(self, home: Address, parcels: Sequence[Parcel]) -> None:
+        """Ask for a partition that the producer has not heard of, without holding up what goes elsewhere."""
         if home in self._aside:
+            self._aside[home] += parcels[: MAX_ASIDE - len(self._aside[home])]  # all of it is in the outbox
             return
-        log.info("%s: %s[%d] is not known yet; what goes there waits", self._agent, *home)
-        task = asyncio.create_task(self._producer.client._wait_on_metadata(home.topic))
-        self._aside[home] = task
-        task.add_done_callback(lambda done: (self._aside.pop(home, None), done.cancelled() or done.exception()))
+        self._aside[home] = list(parcels)
+        task = asyncio.create_task(self._ask_for(home))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _ask_for(self, home: Address) -> None:
+        try:
+            await self._producer.client._wait_on_metadata(home.topic)
+        except KafkaError as error:
+            log.warning("%s: %s is not known: %s; what goes there will be repaired", self._agent, home.topic, _told(error))
+        parcels = self._aside.pop(home)
+        if producing.knows(self._producer, *home):
+            await self._publish(home, parcels)
 
     async def _publish(self, home: Address, parcels: Sequence[Parcel]) -> None:
         """Hand one receiver's messages to the producer. What fails is only logged: the outbox still has it."""
@@ -238,18 +251,27 @@ class KafkaChannel:
             if batch.record_count():
                 self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
         except KafkaError as error:
-            log.warning(
-                "%s: %d messages for %s were not published and will be repaired: %s", self._agent, len(parcels), home.topic, error
-            )
+            self._tell(f"{len(parcels)} messages for {home.topic} were not published", error)
+
+    def _tell(self, what: str, error: BaseException) -> None:
+        """What is not published is repaired; that it begins is worth a warning, each further time is not."""
+        log.log(
+            logging.INFO if self._refused else logging.WARNING, "%s: %s and will be repaired: %s", self._agent, what, _told(error)
+        )
+        self._refused = True
 
     def _watch(self, published: asyncio.Future[Any]) -> None:
         published.add_done_callback(self._published)
 
     def _published(self, future: asyncio.Future[Any]) -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
-            log.warning("%s: a batch was not acknowledged and will be repaired: %s", self._agent, error)
-            if not self._stopping:
-                producing.begin_anew(self._producer)
+        if future.cancelled():
+            return
+        if (error := future.exception()) is None:
+            self._refused = False
+            return
+        self._tell("a batch was not acknowledged", error)
+        if not self._stopping:
+            producing.begin_anew(self._producer)
 
     # --- the wait that adapts ----------------------------------------------------------------------------------------
 
@@ -276,6 +298,10 @@ class KafkaChannel:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         if consumer is not None:
             consumer._fetcher._fetch_max_wait_ms = wait_ms
+
+
+def _told(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _broker(cluster: Cluster, client_id: str) -> KafkaBroker:

@@ -92,7 +92,7 @@ class Watchdog:
         except (KafkaError, TimeoutError) as error:
             if self._away_since is None:
                 self._away_since = time.monotonic()
-                log.error("%s: Kafka does not answer, waiting for it: %s", self._agent, error or type(error).__name__)
+                log.error("%s: Kafka does not answer, waiting for it: %s", self._agent, str(error) or type(error).__name__)
             return None
         if self._away_since is not None:
             log.warning("%s: Kafka is back after %.0f s", self._agent, time.monotonic() - self._away_since)

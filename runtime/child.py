@@ -27,7 +27,7 @@ from domain.ports.probe import Probe, nobody
 from domain.ports.store import Append, EventStore, Fenced, StoreUnavailable, StreamAppend, VersionConflict
 from domain.role import Role, agent_id
 from domain.streams import agent_stream
-from runtime import wiring
+from runtime import logs, wiring
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.processes import Beat, Heart
@@ -85,8 +85,7 @@ def _prepare(name: str, order: Order) -> None:
         format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s",
         force=True,
     )
-    for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "aiosqlite"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.quieten()
     for module in order.modules:
         importlib.import_module(module)  # plugins declare their graphs where they are imported
     logging.raiseExceptions = False  # a log that cannot be written (disk full) must not fill the user's terminal

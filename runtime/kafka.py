@@ -149,7 +149,7 @@ class Keeper:
             except (KafkaRefused, KafkaError, TimeoutError) as error:
                 if away_since is None:
                     away_since = time.monotonic()
-                    self._tell(f"waiting for Kafka: {error or 'it does not answer'}")
+                    self._tell(f"waiting for Kafka: {str(error) or 'it does not answer'}")
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _while_it_answers(self, admin: Admin) -> None:

@@ -159,14 +159,15 @@ def _keep_log(call: Call, data: DataDir) -> None:
     """What the supervisor has to remark goes into a file beside the logs of its agents; with -v to stderr, as it is set already."""
     import logging
 
+    from runtime import logs
+
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a log that cannot be written must not fill the terminal
     if not call.given.verbose:
         path = data.logs / "supervisor.log"
         level = call.settings.log_level
         logging.basicConfig(filename=path, level=level, format="%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s")
-        for noisy in ("aiokafka", "faststream", "aiosqlite"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        logs.quieten()
 
 
 def kill_half_way(call: Call) -> Hook:

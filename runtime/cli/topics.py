@@ -36,7 +36,8 @@ def topics(call: Call) -> None:
         rows += [(*about, shard.partition, shard.end, shard.committed, shard.lag) for shard in topic.shards] or [
             (*about, *[None] * 4)
         ]
-    call.out.result(found, Table(("topic", "role", ">partitions", ">shard", ">end", ">read", ">lag"), rows))
+    document = [{**topic._asdict(), "shards": [shard._asdict() for shard in topic.shards]} for topic in found]
+    call.out.result(document, Table(("topic", "role", ">partitions", ">shard", ">end", ">read", ">lag"), rows))
 
 
 async def _look(call: Call) -> Sequence[TopicRow]:

@@ -103,13 +103,13 @@ class Swarm:
             (home / "plan.json").write_bytes(msgspec.json.encode(plan))
             self.environment["REHYDRATE_CHAOS_PLAN"] = str(home / "plan.json")
         files = ["--products", feed.products, "--stock", feed.stock, "--reviews", feed.reviews, "--out", self.out]
-        self._run = ["run", "product-launch-campaign", *map(str, files), "--seed", SEED, "--as-of", AS_OF, "--json"]
+        self.command = ["run", "product-launch-campaign", *map(str, files), "--seed", SEED, "--as-of", AS_OF, "--json"]
 
     # --- what a user does --------------------------------------------------------------------------------------------
 
     def start(self, *arguments: str) -> Running:
         """Give the command (default: the run) and come back at once."""
-        return Running([str(REHYDRATE), *(arguments or self._run)], self.home, self.environment)
+        return Running([str(REHYDRATE), *(arguments or self.command)], self.home, self.environment)
 
     def run(self, patience_s: float = PATIENCE_S) -> Ended:
         """Give the run's command and wait for its end."""
@@ -163,6 +163,10 @@ class Swarm:
                     os.kill(pid, signal.SIGCONT)
                 else:
                     return
+
+    def thaw(self, agent: str) -> None:
+        """SIGCONT for the owner of an agent."""
+        os.kill(self.pid_of(agent), signal.SIGCONT)
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
         """Ask the event store's file, without any code of the program. Empty while there is no file."""
