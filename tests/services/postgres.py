@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,7 @@ class PostgresServer:
     def create(self) -> None:
         """Make its data directory."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._user is not None:
-            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
+        self.give(self._folder)
         subprocess.run(
             [self._programs / "initdb", "-D", self._data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
             check=True, capture_output=True, cwd=self._folder, **self._as(),
@@ -93,8 +93,14 @@ class PostgresServer:
             self._process.wait(READY_S)
             self._process = None
 
+    def give(self, folder: Path) -> None:
+        """Make a folder the server's own."""
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+
     def _answers(self) -> bool:
-        return asyncio.run(_answers(self.url))
+        with ThreadPoolExecutor(1) as thread:  # the test may have an event loop of its own
+            return thread.submit(lambda: asyncio.run(_answers(self.url))).result()
 
     def _as(self) -> dict[str, Any]:
         return {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
@@ -146,13 +152,27 @@ def postgres_url() -> Iterator[str]:
 async def database(server_url: str) -> AsyncIterator[str]:
     """An empty database of a test's own; gives its URL."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    async with _connected(server_url) as connection:
-        await connection.execute(f"CREATE DATABASE {name}")
+    await _execute(server_url, f"CREATE DATABASE {name}")
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        async with _connected(server_url) as connection:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def database_of(server_url: str) -> Iterator[str]:
+    """As `database`, for a test that has no event loop."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
+    try:
+        yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    finally:
+        asyncio.run(_execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(url: str, sql: str) -> None:
+    async with _connected(url) as connection:
+        await connection.execute(sql)
 
 
 @pytest.fixture

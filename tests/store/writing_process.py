@@ -18,17 +18,18 @@ from typing import Any
 
 import msgspec
 
-from domain.ports.probe import Point
+from domain.ports.probe import Point, Probe, nobody
 from domain.ports.store import Append, Appended, Outgoing, Received, Refused, StreamAppend, VersionConflict
 from domain.task import Cancelled
-from store.sqlite import SqliteStore
+from store.opening import Store, is_postgres, open_store
 
 AGENTS = ("lead/0", "lead/1", "client/0")
 SHARED = ("task-shared-1", "task-shared-2", "task-shared-3")
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a process is to do. At the `hit`th time that it passes `point` it sends itself `signal` (0: never)."""
+    """What a process is to do; `database` is the path of a SQLite file or a URL. At the `hit`th time that it passes `point` it sends
+    itself `signal` (0: never)."""
 
     database: str
     journal: str
@@ -91,6 +92,11 @@ def document_of(ask: Ask) -> bytes:
     return f"document of {ask.id}".encode()
 
 
+async def open_database(database: str, probe: Probe = nobody) -> Store:
+    """The store at a URL, or of a SQLite file that is named by its path."""
+    return await open_store(database if is_postgres(database) else "", Path(database), probe)
+
+
 class Process:
     """One life of an agent's process: it claims, then appends group after group."""
 
@@ -100,7 +106,6 @@ class Process:
         self._journal = os.open(plan.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._hits = 0
         self._asked = 0
-        self._store = SqliteStore(Path(plan.database), self._probe)
 
     def _probe(self, point: Point) -> None:
         if point == self._plan.point:
@@ -109,7 +114,8 @@ class Process:
                 os.kill(os.getpid(), self._plan.signal)
 
     async def run(self) -> None:
-        agent, store = self._plan.agent, self._store
+        agent = self._plan.agent
+        store = self._store = await open_database(self._plan.database, self._probe)
         epoch = (await store.epochs()).get(agent, 0) + 1
         stream = f"agent-{agent}"
         version = len(await store.read(stream))

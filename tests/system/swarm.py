@@ -156,7 +156,7 @@ class Swarm:
         with (self.data / "events.db.lock").open("rb") as queue:
             while True:
                 os.kill(pid, signal.SIGSTOP)
-                until(lambda: _all_stopped(pid), f"{agent} stands still")
+                until(lambda: all_stopped(pid), f"{agent} stands still")
                 try:
                     until(lambda: _free(queue.fileno()), "the store is free", 0.5)
                 except AssertionError:
@@ -194,7 +194,7 @@ class Swarm:
         return tree(self.out)
 
 
-def _all_stopped(pid: int) -> bool:
+def all_stopped(pid: int) -> bool:
     threads = Path(f"/proc/{pid}/task").iterdir()
     return all((thread / "stat").read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 

@@ -1,4 +1,4 @@
-"""Two processes append at random to one SQLite file, are killed around their commits and come back. Afterwards the journals must explain
+"""Two processes append at random to one database, are killed around their commits and come back. Afterwards the journals must explain
 every row of the database, and the in-memory twin, given what was accepted in the order of the log, must come to the same.
 
 `REHYDRATE_MODEL_SEEDS=200` tries that many seeds instead of a few.
@@ -13,7 +13,8 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +27,14 @@ from domain.ports.probe import Point
 from domain.ports.store import NoContent, Stored
 from domain.task import Cancelled
 from store.memory import MemoryStore, MemoryWorld
+from store.opening import Store, is_postgres
+from store.postgres.connection import connect
+from store.postgres.connection import place_of as postgres_place
 from store.sqlite import SqliteStore
 from tests.contracts.requests import ask as request
 from tests.contracts.requests import part
-from tests.store.writing_process import AGENTS, Answer, Ask, Plan, arguments, document_of, read_journal, request_of
+from tests.services.postgres import database_of
+from tests.store.writing_process import AGENTS, Answer, Ask, Plan, arguments, document_of, open_database, read_journal, request_of
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(int(os.environ.get("REHYDRATE_MODEL_SEEDS", "2")))
@@ -44,57 +49,76 @@ class Told(NamedTuple):
     answers: dict[str, Answer]
 
 
-async def _live(database: Path, agent: str, seed: int) -> None:
+class Place(NamedTuple):
+    """A database (a path or a URL), and where the journals of those who write to it lie."""
+
+    database: str
+    folder: Path
+
+    def journal(self, agent: str) -> Path:
+        return self.folder / f"{agent.replace('/', '-')}.journal"
+
+
+async def _live(place: Place, agent: str, seed: int) -> None:
     draw = random.Random(f"{seed} {agent}")
-    journal = _journal(database, agent)
+    journal = place.journal(agent)
     for life in range(LIVES):
         hit = draw.randint(2, 9) if life < LIVES - 1 else 0
         point = draw.choice([Point.BEFORE_COMMIT, Point.AFTER_COMMIT])
-        plan = Plan(str(database), str(journal), agent, life, seed, point=point, hit=hit)
+        plan = Plan(place.database, str(journal), agent, life, seed, point=point, hit=hit)
         process = await asyncio.create_subprocess_exec(*arguments(plan), cwd=ROOT)
         code = await process.wait()
         assert code in ({0, -signal.SIGKILL} if hit else {0}), f"seed {seed}: life {life} of {agent} ended with {code}"
 
 
-def _journal(database: Path, agent: str) -> Path:
-    return database.with_name(f"{agent.replace('/', '-')}.journal")
-
-
-async def _play(database: Path, seed: int) -> Told:
-    await asyncio.gather(*(_live(database, agent, seed) for agent in AGENTS[:2]))
+async def _play(place: Place, seed: int) -> Told:
+    await asyncio.gather(*(_live(place, agent, seed) for agent in AGENTS[:2]))
     asks: dict[str, Ask] = {}
     answers: dict[str, Answer] = {}
     for agent in AGENTS[:2]:
-        asked, answered = read_journal(_journal(database, agent))
+        asked, answered = read_journal(place.journal(agent))
         asks |= {ask.id: ask for ask in asked}
         answers |= answered
     return Told(asks, answers)
 
 
-async def test_the_journals_explain_every_row(tmp_path: Path) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+def place_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[int], Place]]:
+    """Gives an empty database of each kind for a seed."""
+    with ExitStack() as databases:
+
+        def place(seed: int) -> Place:
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            if request.param == "sqlite":
+                return Place(str(folder / "events.db"), folder)
+            return Place(databases.enter_context(database_of(request.getfixturevalue("postgres_url"))), folder)
+
+        yield place
+
+
+def test_the_journals_explain_every_row(place_of: Callable[[int], Place]) -> None:
     """Answered: there once. Refused: not there. Unanswered: as a whole or not at all. And all bookkeeping follows from what is there.
 
     Kills before and after the commit, conflicts, fences and duplicates must have occurred, or this would show nothing.
     """
     seen: Counter[str] = Counter()
     for seed in SEEDS:
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        seen += await _check(folder / "events.db", seed)
+        seen += asyncio.run(_check(place_of(seed), seed))
     assert seen.keys() >= {"accepted", "VersionConflict", "Fenced", "AlreadyApplied"}, seen
     assert seen.keys() >= {"unanswered, there: True", "unanswered, there: False"}, seen
 
 
-async def _check(database: Path, seed: int) -> Counter[str]:
+async def _check(place: Place, seed: int) -> Counter[str]:
     """Play a seed and explain what it left; gives how often requests came to what end."""
-    told = await _play(database, seed)
-    store = SqliteStore(database)
+    told = await _play(place, seed)
+    store = await open_database(place.database)
     there = _requests_there(await store.log(0, 10**6), told)
     for ask in told.asks.values():
         _explain(ask, told.answers.get(ask.id), ask.id in there)
     twin = await _replay_in_twin([told.asks[name] for name in there], told.answers)
     await _same(store, twin, told, there)
-    _outbox_as_in_twin(database, twin.world)
+    _outbox_as_in_twin(*await _rows(place.database), twin.world)
     await store.close()
     ends = ((name, told.answers.get(name)) for name in told.asks)
     return Counter(answer.refused or "accepted" if answer else f"unanswered, there: {name in there}" for name, answer in ends)
@@ -145,7 +169,7 @@ async def _replay_in_twin(asks: list[Ask], answers: dict[str, Answer]) -> Memory
     return twin
 
 
-async def _same(store: SqliteStore, twin: MemoryStore, told: Told, there: list[str]) -> None:
+async def _same(store: Store, twin: MemoryStore, told: Told, there: list[str]) -> None:
     assert await store.streams() == await twin.streams()
     assert [row[1:] for row in await store.log(0, 10**6)] == [row[1:] for row in await twin.log(0, 10**6)]
     assert await store.epochs() == await twin.epochs()
@@ -163,11 +187,21 @@ async def _same(store: SqliteStore, twin: MemoryStore, told: Told, there: list[s
                 await store.content(digest(document_of(ask)))
 
 
-def _outbox_as_in_twin(database: Path, world: MemoryWorld) -> None:
+async def _rows(database: str) -> tuple[list[Any], set[tuple[str, str, int]]]:
+    """Counters and outbox as they lie in the database."""
+    asked = "SELECT sender, receiver, n FROM counters", "SELECT sender, receiver, n FROM outbox"
+    if is_postgres(database):
+        connection = await connect(postgres_place(database), "test")
+        counters, outbox = [[tuple(row) for row in await connection.fetch(sql)] for sql in asked]
+        await connection.close()
+    else:
+        with closing(sqlite3.connect(database)) as raw:
+            counters, outbox = [raw.execute(sql).fetchall() for sql in asked]
+    return counters, set(outbox)
+
+
+def _outbox_as_in_twin(counters: list[Any], outbox: set[tuple[str, str, int]], world: MemoryWorld) -> None:
     """Counters are equal; the outbox lacks at most what is at or below its receiver's mark."""
-    with closing(sqlite3.connect(database)) as raw:
-        counters: list[Any] = raw.execute("SELECT sender, receiver, n FROM counters").fetchall()
-        outbox = {(sender, receiver, n) for sender, receiver, n in raw.execute("SELECT sender, receiver, n FROM outbox")}
     assert {(sender, receiver): n for sender, receiver, n in counters} == world.counters
     for sender, receiver, n in counters:
         mark = world.applied.get((receiver, sender), Marks()).mark

@@ -1,0 +1,127 @@
+"""The same swarm on PostgreSQL: shards, a database that goes away in the middle of a run, and kills."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.role import Role
+from tests.services.postgres import PostgresServer, database_of, server
+from tests.system.conftest import Target
+from tests.system.feed import Feed
+from tests.system.on_postgres import PostgresSwarm
+from tests.system.swarm import Swarm, until
+
+pytestmark = pytest.mark.services
+
+PRODUCTS = 12
+OUTAGE_S = 3.0
+LONG_OUTAGE_S = 30.0
+AGENTS = tuple(f"{role}/0" for role in Role)
+
+
+@pytest.fixture(scope="module")
+def peace(tmp_path_factory: pytest.TempPathFactory, feed_of: Callable[[int], Feed]) -> tuple[Feed, dict[str, bytes]]:
+    """A feed, and what a run on SQLite gives for it."""
+    feed = feed_of(PRODUCTS)
+    swarm = Swarm(tmp_path_factory.mktemp("peace"), feed)
+    assert swarm.run().document["status"] == "completed"
+    return feed, swarm.outputs()
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_any_number_of_shards_gives_what_one_on_sqlite_gives(
+    shards: int, tmp_path: Path, peace: tuple[Feed, dict[str, bytes]], postgres_url: str
+) -> None:
+    """Every file is byte for byte that of a run on SQLite with one shard of each role, and all of it follows from the events."""
+    feed, outputs = peace
+    with database_of(postgres_url) as url:
+        given = [word for role in Role for word in ("--shards", f"{role}={shards}")]
+        swarm = PostgresSwarm(tmp_path, feed, url, arguments=given)
+        assert swarm.run().document["status"] == "completed"
+        assert swarm.outputs() == outputs
+        assert swarm.verify()["mismatches"] == []
+        (asked,) = swarm.query("SELECT json_extract(state, '$.shards') FROM stored_events WHERE topic = 'run.Requested'")[0]
+        assert str(shards) in asked
+        owners = {stream for stream in swarm.done("agent.Claimed")}
+        assert len(owners) == shards * len(Role)
+
+
+def test_a_run_that_is_resumed_keeps_its_shards(tmp_path: Path, peace: tuple[Feed, dict[str, bytes]], postgres_url: str) -> None:
+    """The numbers are an event: who resumes without naming them gets those that the run began with."""
+    feed, outputs = peace
+    with database_of(postgres_url) as url:
+        given = [word for role in Role for word in ("--shards", f"{role}=2")]
+        swarm = PostgresSwarm(tmp_path, feed, url, arguments=given)
+        running = swarm.start()
+        until(lambda: swarm.done("workflow.StepCompleted"), "work has begun")
+        running.process.send_signal(signal.SIGKILL)
+        running.wait()
+        until(lambda: not swarm.processes(), "the processes of the killed swarm are gone", 10.0)
+        resumed = swarm.start("run", "product-launch-campaign", "--resume", "--out", str(swarm.out), "--json").wait()
+        assert resumed.document["status"] == "completed"
+        assert swarm.outputs() == outputs
+        assert set(swarm.done("agent.Claimed").values()) == {2}, "both lives of all agents of both shards"
+        assert len(swarm.done("agent.Claimed")) == 2 * len(Role)
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that the test takes down."""
+    with server() as made:
+        yield made
+
+
+@pytest.mark.parametrize("outage_s", [OUTAGE_S, pytest.param(LONG_OUTAGE_S, marks=pytest.mark.slow)])
+def test_a_database_that_stops_in_the_middle_of_a_run_is_waited_for(
+    outage_s: float, tmp_path: Path, peace: tuple[Feed, dict[str, bytes]], own_server: PostgresServer, target: Target
+) -> None:
+    """Stopped as by a crash and started again: nobody dies of it, each says so once, and outputs and effects are those of peace."""
+    feed, outputs = peace
+    with database_of(own_server.url) as url:
+        swarm = PostgresSwarm(tmp_path, feed, url, effects_url=target.url(f"outage-{outage_s}"), window=4)
+        running = swarm.start()
+        until(lambda: len(swarm.done("workflow.StepCompleted")) >= 4, "work is under way")
+        before = {process.pid for process in swarm.processes()}
+        own_server.stop(signal.SIGQUIT)
+        time.sleep(outage_s)  # the outage itself, not a wait for something
+        assert {process.pid for process in swarm.processes()} == before, running.said
+        own_server.start()
+        ended = running.wait()
+        assert ended.document["status"] == "completed" and ended.document["recoveries"] == []
+        assert swarm.outputs() == outputs
+        assert swarm.verify()["mismatches"] == []
+        assert set(swarm.done("task.Completed").values()) == {1}
+        assert set(target.done(f"outage-{outage_s}").values()) == {1}
+        assert ended.err.count("waiting for it") == ended.err.count("the database is back") == 1
+        for agent in AGENTS:
+            assert swarm.log_lines(agent, "waiting") <= 2, f"{agent} says so again and again"
+
+
+def test_no_kill_leaves_a_trace_on_postgres(
+    tmp_path: Path, peace: tuple[Feed, dict[str, bytes]], postgres_url: str, target: Target
+) -> None:
+    """SIGKILL at the points that hurt most, the projector and the supervisor among them: outputs, steps and effects as in peace."""
+    feed, outputs = peace
+    kills = [
+        {"id": "k0", "process": "lead/0", "point": "before_commit", "hit": 5},
+        {"id": "k1", "process": "marketing_outreach/0", "point": "between_intent_and_effect", "hit": 2},
+        {"id": "k2", "process": "pricing_optimizer/0", "point": "after_commit", "hit": 3},
+        {"id": "k3", "process": "projector", "position": 60},
+        {"id": "k4", "process": "supervisor", "position": 200},
+    ]
+    with database_of(postgres_url) as url:
+        swarm = PostgresSwarm(tmp_path, feed, url, plan=kills, effects_url=target.url("postgres-kills"), window=4)
+        assert swarm.finish().document["status"] == "completed"
+        hit = Counter(entry.id for entry in swarm.injected())
+        assert set(hit) == {kill["id"] for kill in kills}
+        assert swarm.outputs() == outputs
+        assert set(swarm.done("task.Completed").values()) == {1}
+        intended = swarm.query("SELECT json_extract(state, '$.key') FROM stored_events WHERE topic = 'task.EffectIntended'")
+        assert Counter(key for key, _ in target.done("postgres-kills").elements()) == Counter(key for (key,) in intended)
+        assert swarm.verify()["mismatches"] == []
