@@ -7,6 +7,8 @@ import itertools
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from tests.system.feed import Feed
-from tests.system.swarm import Swarm, all_stopped, until
+from tests.system.swarm import ROOT, Swarm, all_stopped, until
 
 
 class PostgresSwarm(Swarm):
@@ -46,6 +48,11 @@ class PostgresSwarm(Swarm):
         pid = until(lambda: self.pid_of(agent), f"somebody owns {agent}")
         os.kill(pid, signal.SIGSTOP)
         until(lambda: all_stopped(pid), f"{agent} stands still")
+
+    def start_beside(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """A process of the test's own in the swarm's environment, the chaos plan left out."""
+        environment = {name: value for name, value in self.environment.items() if name != "REHYDRATE_CHAOS_PLAN"}
+        return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment)
 
     def log_lines(self, agent: str, text: str) -> int:
         """How often an agent's log says something."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.ports.probe import Point
 from domain.role import Role
 from tests.services.postgres import PostgresServer, database_of, server
 from tests.system.conftest import Target
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.services
 PRODUCTS = 12
 OUTAGE_S = 3.0
 LONG_OUTAGE_S = 30.0
+MARKETING = "marketing_outreach/0"
 AGENTS = tuple(f"{role}/0" for role in Role)
 
 
@@ -124,4 +127,42 @@ def test_no_kill_leaves_a_trace_on_postgres(
         assert set(swarm.done("task.Completed").values()) == {1}
         intended = swarm.query("SELECT json_extract(state, '$.key') FROM stored_events WHERE topic = 'task.EffectIntended'")
         assert Counter(key for key, _ in target.done("postgres-kills").elements()) == Counter(key for (key,) in intended)
+        assert swarm.verify()["mismatches"] == []
+
+
+def test_a_zombie_commits_nothing_and_ends_by_itself(
+    tmp_path: Path, peace: tuple[Feed, dict[str, bytes]], postgres_url: str, target: Target
+) -> None:
+    """Frozen between the intent of an effect and the effect, replaced on what might be another machine, woken: its epoch is over."""
+    feed, outputs = peace
+    frozen = {"id": "frozen", "process": MARKETING, "point": Point.BETWEEN_INTENT_AND_EFFECT, "hit": 2, "signal": "STOP"}
+
+    def effects_of(epoch: int) -> list[str]:
+        return [
+            entry.key
+            for entry in target.entries("zombie")
+            if entry.epoch == epoch and entry.agent == MARKETING and entry.outcome == "done"
+        ]
+
+    with database_of(postgres_url) as url:
+        # No supervisor takes the silence for a death: with the frozen process and its owner's end, nothing but the fence is left.
+        swarm = PostgresSwarm(tmp_path, feed, url, plan=[frozen], effects_url=target.url("zombie"), silence_s=600, window=6)
+        running = swarm.start()
+        until(swarm.injected, "the agent stands still")
+        zombie = swarm.pid_of(MARKETING)
+        with swarm.start_beside("tests.system.substitute", MARKETING) as substitute:
+            until(lambda: swarm.done("agent.Claimed").get(f"agent-{MARKETING}") == 2, "the agent has another owner")
+            until(lambda: effects_of(2), "the other owner acts on the world")
+            before = effects_of(1)
+            os.kill(zombie, signal.SIGCONT)
+            until(lambda: zombie not in {process.pid for process in swarm.processes()}, "the zombie has ended", 20.0)
+            assert swarm.log_lines(MARKETING, f"{zombie} runtime.child: stopping:") == 1, "it says why it ends"
+            ended = running.wait()
+            substitute.terminate()
+        assert ended.document["status"] == "completed"
+        assert swarm.outputs() == outputs
+        assert effects_of(1) == before, "the zombie did what its successor had taken over"
+        intended = swarm.query("SELECT json_extract(state, '$.key') FROM stored_events WHERE topic = 'task.EffectIntended'")
+        assert Counter(key for key, _ in target.done("zombie").elements()) == Counter(key for (key,) in intended)
+        assert set(swarm.done("task.Completed").values()) == {1}
         assert swarm.verify()["mismatches"] == []
