@@ -34,7 +34,7 @@ class PostgresSwarm(Swarm):
     ) -> None:
         super().__init__(home, feed, plan=plan, database=database, **settings)
         self.database = database
-        self._run += arguments
+        self.command += arguments
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
         """Ask the database itself, without any code of the program. Empty while there are no tables, or no server."""
