@@ -93,12 +93,19 @@ class Admin:
             ]
             _check(await self._client.create_topics(new), missing, f"created with {replicas} replicas")
         if short:
-            more = {topic: NewPartitions(count, []) for topic, count in short.items()}
-            _check(await self._client.create_partitions(more), short, "given more partitions")
+            await self._grow(short)
         return [
             *(Changed(topic, True, n) for topic, n in missing.items()),
             *(Changed(topic, False, n) for topic, n in short.items()),
         ]
+
+    async def _grow(self, short: Mapping[str, int]) -> None:
+        try:
+            await self._client.create_partitions({topic: NewPartitions(count) for topic, count in short.items()})
+        except KafkaError as error:
+            if error.retriable:
+                raise
+            raise KafkaRefused(f"{error}; give them so many partitions by hand: {_listed(short)}") from error
 
     async def _partitions(self, topics: Mapping[str, int]) -> dict[str, int]:
         """How many partitions these topics have, 0 where there is no such topic."""
@@ -146,8 +153,12 @@ class Admin:
             await consumer.stop()
 
 
+def _listed(wanted: Mapping[str, int]) -> str:
+    return ", ".join(f"{topic} {count}" for topic, count in wanted.items())
+
+
 def _check(response: Any, wanted: Mapping[str, int], done: str) -> None:
-    for topic, code, *message in response.topic_errors if hasattr(response, "topic_errors") else response.topic_error_codes:
+    for topic, code, *message in response.topic_errors:
         if code in {_OK, _EXISTS_ALREADY}:
             continue
         error: type[KafkaError] = for_code(code)

@@ -46,6 +46,7 @@ LONG_WAIT_MS = 500
 """The wait on a real broker."""
 COMMIT_EVERY_S = 0.5
 KAFKA_RETRY_S = 0.2
+STOP_S = 2.0
 MAX_ASIDE = 10_000
 """Messages that wait in memory for a partition to be known; the outbox has them all."""
 MAX_RECORDS = 500
@@ -165,7 +166,9 @@ class KafkaChannel:
         self._flush.set()
         if self._tasks:
             publishing, *others = self._tasks
-            await asyncio.wait([publishing], timeout=2.0)
+            await asyncio.wait([publishing], timeout=STOP_S)
+            if self._asking:
+                await asyncio.wait(self._asking, timeout=STOP_S)
             for task in (*others, *self._asking):
                 task.cancel()
             await asyncio.gather(*self._tasks, *self._asking, return_exceptions=True)

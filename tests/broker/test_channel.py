@@ -1,41 +1,54 @@
-"""A channel over the embedded broker: the same wire protocol as with Apache Kafka."""
+"""A channel over the embedded broker, and the same over Apache Kafka where it can be started."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from broker import codec
+from broker.admin import Admin
 from broker.channel import KafkaChannel
-from broker.connection import Cluster
+from broker.connection import REQUEST_TIMEOUT_MS, Cluster
 from broker.embedded import EmbeddedKafka
 from broker.topics import address, needed
 from domain.ports.bus import Arrived, Delivery, Undeliverable
 from domain.ports.store import Parcel
 from tests.broker.letters import RECEIVER, SENDER, parcels
 
-PLACE = address(RECEIVER)
 Header = tuple[str, bytes | None]
 Poison = Callable[[bytes, list[Header]], tuple[bytes | None, list[Header]]]
 
 
-@pytest.fixture
-def kafka() -> Iterator[str]:
-    broker = EmbeddedKafka(needed([RECEIVER, SENDER]))
-    yield broker.bootstrap
-    broker.stop()
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.services)])
+async def kafka(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
+    """A cluster with the topics of receiver and sender; a real one is shared, so the test has names of its own there."""
+    if request.param == "embedded":
+        broker = EmbeddedKafka(needed([RECEIVER, SENDER]))
+        yield Cluster(broker.bootstrap, embedded=True)
+        broker.stop()
+        return
+    cluster = Cluster(request.getfixturevalue("kafka_address"), prefix=f"test.{uuid4().hex[:8]}.")
+    async with Admin(cluster) as admin:
+        await admin.ensure(needed([RECEIVER, SENDER], cluster.prefix))
+    yield cluster
+
+
+def place(kafka: Cluster) -> TopicPartition:
+    """Where the receiver's messages go."""
+    return TopicPartition(*address(RECEIVER, kafka.prefix))
 
 
 class Reader:
     """A receiver that keeps what came, and says that it is done with what it is told to."""
 
-    def __init__(self, kafka: str) -> None:
-        self.channel = KafkaChannel(Cluster(kafka, embedded=True), RECEIVER)
+    def __init__(self, kafka: Cluster) -> None:
+        self.channel = KafkaChannel(kafka, RECEIVER)
         self.batches: list[Sequence[Arrived]] = []
         self._came = asyncio.Event()
 
@@ -57,7 +70,7 @@ class Reader:
 
 
 @pytest.fixture
-async def reader(kafka: str) -> AsyncIterator[Reader]:
+async def reader(kafka: Cluster) -> AsyncIterator[Reader]:
     reader = Reader(kafka)
     await reader.channel.start(reader.take)
     yield reader
@@ -65,8 +78,8 @@ async def reader(kafka: str) -> AsyncIterator[Reader]:
 
 
 @pytest.fixture
-async def sender(kafka: str) -> AsyncIterator[KafkaChannel]:
-    channel = KafkaChannel(Cluster(kafka, embedded=True), SENDER)
+async def sender(kafka: Cluster) -> AsyncIterator[KafkaChannel]:
+    channel = KafkaChannel(kafka, SENDER)
     await channel.start(None)
     yield channel
     await channel.stop()
@@ -108,8 +121,8 @@ POISON: dict[str, Poison] = {
 }
 
 
-async def _publish(kafka: str, records: Sequence[tuple[bytes | None, list[Header]]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+async def _publish(kafka: Cluster, records: Sequence[tuple[bytes | None, list[Header]]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()
     try:
         for value, headers in records:
@@ -125,13 +138,13 @@ async def _publish(kafka: str, records: Sequence[tuple[bytes | None, list[Header
                 batch_size=99999,
             )
             batch.append(key=None, value=value, timestamp=None, headers=headers)
-            await (await producer.send_batch(batch, PLACE.topic, partition=PLACE.partition))
+            await (await producer.send_batch(batch, place(kafka).topic, partition=place(kafka).partition))
     finally:
         await producer.stop()
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
-async def test_a_poisoned_record_does_not_stop_the_reading(poison: Poison, kafka: str, reader: Reader) -> None:
+async def test_a_poisoned_record_does_not_stop_the_reading(poison: Poison, kafka: Cluster, reader: Reader) -> None:
     """What cannot be read is handed on as undeliverable, and what comes before and behind it arrives."""
     await _publish(kafka, [good(1), poison(*good(2)), good(3)])
     first, bad, last = await reader.has(3)
@@ -142,17 +155,17 @@ async def test_a_poisoned_record_does_not_stop_the_reading(poison: Poison, kafka
     assert (first.received.number, last.received.number) == (1, 3)
 
 
-async def test_offsets_are_committed_behind_what_is_done(kafka: str, reader: Reader, sender: KafkaChannel) -> None:
+async def test_offsets_are_committed_behind_what_is_done(kafka: Cluster, reader: Reader, sender: KafkaChannel) -> None:
     """Who starts again reads from the first record that was not done; nothing is done before it is said to be."""
     sender.send(parcels(4))
     records = await reader.has(4)
     for index in (0, 1, 3):
         reader.channel.done(records[index].place)
     await reader.channel.stop()
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id="rehydrate.lead.0", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=kafka.group(RECEIVER), enable_auto_commit=False)
     await consumer.start()
     try:
-        assert await consumer.committed(TopicPartition(PLACE.topic, PLACE.partition)) == 2
+        assert await consumer.committed(place(kafka)) == 2
     finally:
         await consumer.stop()
     again = Reader(kafka)
@@ -163,23 +176,38 @@ async def test_offsets_are_committed_behind_what_is_done(kafka: str, reader: Rea
         await again.channel.stop()
 
 
-async def test_what_is_queued_at_a_stop_is_sent(reader: Reader, kafka: str) -> None:
+async def test_what_is_queued_at_a_stop_is_sent(reader: Reader, kafka: Cluster) -> None:
     """A stop publishes first."""
-    channel = KafkaChannel(Cluster(kafka, embedded=True), SENDER)
+    channel = KafkaChannel(kafka, SENDER)
     await channel.start(None)
     channel.send([Parcel(RECEIVER, number, value) for _, number, value in parcels(3)])
     await channel.stop()
     assert len(await reader.has(3)) == 3
 
 
-async def test_messages_carry_their_headers_on_the_wire(kafka: str, sender: KafkaChannel) -> None:
+async def test_messages_carry_their_headers_on_the_wire(kafka: Cluster, sender: KafkaChannel) -> None:
     """As any other consumer sees them, key and partition included."""
     sender.send(parcels(1))
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
-        consumer.assign([TopicPartition(PLACE.topic, PLACE.partition)])
+        consumer.assign([place(kafka)])
         record = await asyncio.wait_for(consumer.getone(), 20)
     finally:
         await consumer.stop()
     assert (record.key, dict(record.headers)[codec.NUMBER]) == (RECEIVER.encode(), b"1")
+
+
+async def test_messages_for_a_topic_that_nobody_has_yet_hold_up_no_others(
+    kafka: Cluster, reader: Reader, sender: KafkaChannel
+) -> None:
+    """An agent that never was has no topic on a real cluster; it is not created, and the others' messages go on their way."""
+    stranger = Parcel("gift_wrapper/3", 1, parcels(1)[0].value)
+    begun = asyncio.get_running_loop().time()
+    for number in range(1, 6):
+        sender.send([stranger, *parcels(1, number)])
+        await reader.has(number)
+    assert asyncio.get_running_loop().time() - begun < REQUEST_TIMEOUT_MS / 1000
+    if not kafka.embedded:
+        async with Admin(kafka) as admin:
+            assert "gift_wrapper" not in {row.role for row in await admin.survey([])}
