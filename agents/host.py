@@ -1,8 +1,11 @@
 """The loop of an agent process: messages in, decisions, one append, messages out. It knows no role.
 
-- A message goes to the mailbox of the stream that decides about it. Mailboxes of different streams run side by side; messages that
-  wait in one mailbox are decided together in one append, each with its own applied mark.
-- An append that is refused because a stream moved is decided again on what is stored, a bounded number of times.
+- A message goes to the mailbox of the stream that decides about it. Messages that wait in one mailbox are decided together in one append,
+  each with its own applied mark; those of different mailboxes never wait for each other.
+- What is ready is decided in one pass, and the appends of the pass go to the store as a group: tasks, commits and Kafka batches are
+  paid for once a group, and while one group is being committed the next one gathers. A decision that has to wait for something leaves the
+  pass to others and makes an append of its own group.
+- An append that is refused because a stream moved is decided again on what is stored, alone and a bounded number of times.
 - A message whose handling is refused (schema, unexpected, a mistake in our code) becomes a dead letter in the same append that marks it
   as applied. Nothing loops, nothing is skipped silently.
 """
@@ -12,24 +15,38 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from agents import dead
+from agents.mailboxes import Mailboxes, Taken
 from agents.states import States
 from agents.unit import Encode, Unit
 from domain import deadletter
 from domain.decision import digest
 from domain.marks import Marks
-from domain.message import TaskAssign
 from domain.ports.bus import Arrived, Bus, Delivery, Undeliverable
 from domain.ports.clock import NowMs
 from domain.ports.outbox import Outbox
-from domain.ports.store import AlreadyApplied, EventStore, Fenced, Parcel, Received, StoreUnavailable, VersionConflict
+from domain.ports.store import (
+    AlreadyApplied,
+    Append,
+    Appended,
+    EventStore,
+    Fenced,
+    Parcel,
+    Received,
+    StoreUnavailable,
+    VersionConflict,
+)
 
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 8
-MAILBOX_BATCH = 64
 MAX_IN_FLIGHT = 1024
+GROUP = 32
+"""A pass ends after so many mailboxes: what it has decided goes out, and the receiver is at work on it while the rest is decided."""
+GROUPS_AT_ONCE = 2
+"""So many groups are being appended at a time: one is decided while another is written, and a third waits to grow."""
 STORE_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 Build = Callable[[Unit], Awaitable[None]]
@@ -41,6 +58,14 @@ class Refusal(Exception):
 
 class TooManyConflicts(Exception):
     """A stream moved under every try: somebody else writes it all the time. The message stays unapplied and comes again."""
+
+
+class _Decided(NamedTuple):
+    """A decision that waits for its group."""
+
+    taken: Taken
+    unit: Unit
+    request: Append
 
 
 class Behaviour(Protocol):
@@ -77,7 +102,11 @@ class Host:
         self._encode = encode
         self._marks: dict[str, Marks] = {}
         self._in_flight: set[Received] = set()
-        self._mailboxes: dict[str, list[Delivery]] = {}
+        self._mailboxes = Mailboxes()
+        self._decided: list[_Decided] = []
+        self._appending = 0
+        self._pumping = False
+        self._in_trouble = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
@@ -120,8 +149,8 @@ class Host:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
-            self.failed.set_exception(error)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
     @property
     def busy(self) -> bool:
@@ -149,52 +178,108 @@ class Host:
 
     def _post(self, delivery: Delivery) -> None:
         self._in_flight.add(delivery.received)
-        key = self.behaviour.mailbox(delivery)
-        box = self._mailboxes.get(key)
-        if box is None:
-            self._mailboxes[key] = [delivery]
-            self.spawn(self._drain(key))
-        else:
-            box.append(delivery)
+        self._mailboxes.post(self.behaviour.mailbox(delivery), delivery)
+        self._pump_soon()
 
-    async def _drain(self, key: str) -> None:
-        box = self._mailboxes[key]
-        while box:
-            batch = box[:MAILBOX_BATCH]
-            del box[: len(batch)]
-            await self._handle(batch)
-        del self._mailboxes[key]
+    # --- groups ------------------------------------------------------------------------------------------------------
 
-    async def _handle(self, batch: Sequence[Delivery]) -> None:
+    def _pump_soon(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Have the next group decided. Comes again behind the first step of that: if there is still something to decide then, the
+        one who was at it waits for something, and another takes over."""
+        self._pumping = False
+        if self._appending < GROUPS_AT_ONCE and (self._mailboxes.ready or self._decided):
+            self.spawn(self._decide_group())
+            self._pump_soon()
+
+    async def _decide_group(self) -> None:
+        while self._mailboxes.ready and len(self._decided) < GROUP:
+            await self._decide(self._mailboxes.take())
+        group, self._decided = self._decided, []
+        if group:
+            await self._append(group)
+
+    async def _decide(self, taken: Taken) -> None:
+        """Decide what one mailbox holds; goes on alone if that is refused or the store is in trouble."""
+        unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms(), hopeful=True)
         try:
-            await self._decide(batch)
+            await self._build(taken.deliveries, unit)
+        except (Refusal, StoreUnavailable) as error:
+            self._look_again(unit, error)
+            self.spawn(self._alone(taken))
+            return
+        request = unit.request()
+        if request.streams or request.received:
+            self._decided.append(_Decided(taken, unit, request))
+        else:
+            self._done(taken.deliveries)
+            self._put_back(taken.key)
+
+    async def _append(self, group: Sequence[_Decided]) -> None:
+        self._appending += 1
+        try:
+            answers = await self.store.append_all([decided.request for decided in group])
+        finally:
+            self._appending -= 1
+            self._pump_soon()
+        parcels: list[Parcel] = []
+        for (taken, unit, request), answer in zip(group, answers, strict=True):
+            if isinstance(answer, Appended):
+                parcels += self._accepted(unit, request, answer)
+                self._done(taken.deliveries)
+                self._put_back(taken.key)
+            elif isinstance(answer, Fenced):
+                self._fail(answer)
+            else:
+                self._look_again(unit, answer)
+                self.spawn(self._alone(taken, refused=0 if isinstance(answer, StoreUnavailable) else 1))
+        if parcels:
+            self.outbox.publish(parcels)
+
+    def _put_back(self, key: str) -> None:
+        self._mailboxes.put_back(key)
+        self._pump_soon()
+
+    def _done(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self.bus.done(delivery.place)
+        self._in_flight.difference_update(delivery.received for delivery in deliveries)
+        if len(self._in_flight) < MAX_IN_FLIGHT:
+            self._room.set()
+
+    # --- alone -------------------------------------------------------------------------------------------------------
+
+    async def _alone(self, taken: Taken, refused: int = 0) -> None:
+        """Handle what one mailbox holds in an append of its own, which was refused so many times."""
+        await self._handle(taken.deliveries, refused)
+        self._put_back(taken.key)
+
+    async def _handle(self, batch: Sequence[Delivery], refused: int = 0) -> None:
+        try:
+            await self.commit(lambda unit: self._build(batch, unit), refused)
         except Refusal as refusal:
             if len(batch) > 1:  # find the one: its neighbours must not suffer
                 for delivery in batch:
                     await self._handle([delivery])
                 return
-            await self._bury(_refused(batch[0], str(refusal)))
+            await self._bury(dead.refused(batch[0], str(refusal)))
         except TooManyConflicts as error:
+            # It comes again as a record of its own, so this one must not hold the offset back.
             log.warning("%s: %s; the message will come again", self.agent, error)
-            for delivery in batch:
-                self.bus.done(delivery.place)  # it comes again as a record of its own, so this one must not hold the offset back
-        finally:
-            self._in_flight.difference_update(delivery.received for delivery in batch)
-            if len(self._in_flight) < MAX_IN_FLIGHT:
-                self._room.set()
+        self._done(batch)
 
-    async def _decide(self, batch: Sequence[Delivery]) -> None:
-        async def build(unit: Unit) -> None:
-            for delivery in batch:
-                if self._applied(delivery.received):
-                    continue
-                self.working_on = delivery.message.header.correlation_id
-                unit.answers(delivery.received, delivery.message.header.message_id)
-                await self._receive(delivery, unit)
-
-        await self.commit(build)
+    async def _build(self, batch: Sequence[Delivery], unit: Unit) -> None:
         for delivery in batch:
-            self.bus.done(delivery.place)
+            if self._applied(delivery.received):
+                continue
+            header = delivery.message.header
+            self.working_on = header.correlation_id
+            unit.answers(delivery.received, header.message_id)
+            await self._receive(delivery, unit)
 
     async def _receive(self, delivery: Delivery, unit: Unit) -> None:
         try:
@@ -210,47 +295,32 @@ class Host:
         marks = self._marks.get(received.sender)
         return marks is not None and marks.seen(received.number)
 
-    async def _bury(self, dead: Undeliverable) -> None:
-        stream = deadletter.stream_of(digest(dead.raw))
-        task = dead.task
+    async def _bury(self, found: Undeliverable) -> None:
+        stream = deadletter.stream_of(digest(found.raw))
 
         async def build(unit: Unit) -> None:
-            if dead.received is not None:
-                if self._applied(dead.received):
+            if found.received is not None:
+                if self._applied(found.received):
                     return
-                unit.answers(dead.received, dead.message_id)
-            letter = deadletter.Recorded(
-                at_ms=unit.now_ms,
-                reason=dead.reason,
-                detail=dead.detail[:500],
-                agent=self.agent,
-                raw=unit.keep(dead.raw),
-                message_id=dead.message_id,
-                message_type=dead.message_type,
-                sender=dead.sender,
-                correlation_id=dead.correlation_id,
-                task_id=task.task_id if task else "",
-                task_type=task.task_type if task else "",
-                topic=dead.place.topic,
-                partition=dead.place.partition,
-                offset=dead.place.offset,
-            )
+                unit.answers(found.received, found.message_id)
+            letter = dead.letter(found, self.agent, unit.keep(found.raw), unit.now_ms)
             await unit.record(stream, deadletter.record(await unit.state(stream), letter))
 
-        log.warning("%s: dead letter (%s): %s", self.agent, dead.reason, dead.detail[:200])
+        log.warning("%s: dead letter (%s): %s", self.agent, found.reason, found.detail[:200])
         await self.commit(build)
-        self.bus.done(dead.place)
+        self.bus.done(found.place)
 
     # --- the append --------------------------------------------------------------------------------------------------
 
-    async def commit(self, build: Build) -> None:
-        """Decide and append until it is accepted. Waits for a store that is in trouble: an agent without its store can only wait.
+    async def commit(self, build: Build, refused: int = 0) -> None:
+        """Decide and append until it is accepted; it was refused so many times already. Waits for a store that is in trouble: an
+        agent without its store can only wait.
 
         Raises:
             Fenced: this process no longer owns the agent and must stop.
             TooManyConflicts: refused `MAX_TRIES` times.
         """
-        refused = waited = 0
+        waited = 0
         while refused < MAX_TRIES:
             unit = Unit(self.agent, self.epoch, self.states, self._encode, self.now_ms(), hopeful=refused == 0)
             try:
@@ -259,57 +329,46 @@ class Host:
                 if not request.streams and not request.received:
                     return
                 appended = await self.store.append(request)
-            except VersionConflict:
-                unit.forget()
-                refused += 1
-                continue
-            except AlreadyApplied as known:
-                unit.forget()
-                self._mark(known.received)
+            except (VersionConflict, AlreadyApplied) as error:
+                self._look_again(unit, error)
                 refused += 1
                 continue
             except StoreUnavailable as error:
-                unit.forget()
-                if waited == 0:
-                    log.error("%s: the store is in trouble, waiting for it: %s", self.agent, error)
+                self._look_again(unit, error)
                 await asyncio.sleep(STORE_RETRY_S[min(waited, len(STORE_RETRY_S) - 1)])
                 waited += 1
                 continue
             except Fenced as error:
-                if not self.failed.done():
-                    self.failed.set_exception(error)
+                self._fail(error)
                 raise
-            if waited:
-                log.warning("%s: the store is back", self.agent)
-            self._mark(request.received)
-            unit.committed()
-            if request.outgoing:
-                self.outbox.publish(
-                    [
-                        Parcel(out.receiver, number, out.value)
-                        for out, number in zip(request.outgoing, appended.numbers, strict=True)
-                    ]
-                )
+            parcels = self._accepted(unit, request, appended)
+            if parcels:
+                self.outbox.publish(parcels)
             return
         raise TooManyConflicts(f"refused {MAX_TRIES} times")
+
+    def _accepted(self, unit: Unit, request: Append, appended: Appended) -> list[Parcel]:
+        """An append is durable: remember what it made true. Gives the messages that may be published now."""
+        if self._in_trouble:
+            self._in_trouble = False
+            log.warning("%s: the store is back", self.agent)
+        self._mark(request.received)
+        unit.committed()
+        return [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]
+
+    def _look_again(self, unit: Unit, refusal: Exception) -> None:
+        """A decision did not become true: what it rested on is not trusted any more. A store in trouble is told of once."""
+        unit.forget()
+        if isinstance(refusal, AlreadyApplied):
+            self._mark(refusal.received)
+        elif isinstance(refusal, StoreUnavailable) and not self._in_trouble:
+            self._in_trouble = True
+            log.error("%s: the store is in trouble, waiting for it: %s", self.agent, refusal)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
     def _mark(self, received: Sequence[Received]) -> None:
         for sender, number in received:
             self._marks[sender] = self._marks.get(sender, Marks()).add((number,))
-
-
-def _refused(delivery: Delivery, why: str) -> Undeliverable:
-    header = delivery.message.header
-    task = delivery.message.body.task if isinstance(delivery.message.body, TaskAssign) else None
-    return Undeliverable(
-        "refused",
-        why,
-        delivery.raw,
-        delivery.place,
-        delivery.received,
-        header.message_id,
-        header.message_type,
-        header.sender,
-        header.correlation_id,
-        task,
-    )

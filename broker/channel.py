@@ -50,6 +50,9 @@ STOP_S = 2.0
 MAX_ASIDE = 10_000
 """Messages that wait in memory for a partition to be known; the outbox has them all."""
 MAX_RECORDS = 500
+MAX_BATCH_BYTES = 256 * 1024
+"""The messages of one commit group should be one Kafka batch: the embedded broker gives one batch a fetch. (A larger message
+still goes out, as a batch of its own.)"""
 POLL_MS = 10_000
 """How long a poll without records waits inside the client before it begins again: no figure depends on it."""
 
@@ -310,7 +313,7 @@ def _told(error: BaseException) -> str:
 def _broker(cluster: Cluster, client_id: str) -> KafkaBroker:
     """FastStream's broker. On a real one records are written once and in order, whatever the connection does."""
     if cluster.embedded:
-        return KafkaBroker(cluster.bootstrap, client_id=client_id, logger=None, apply_types=False)
+        return KafkaBroker(cluster.bootstrap, client_id=client_id, max_batch_size=MAX_BATCH_BYTES, logger=None, apply_types=False)
     return KafkaBroker(
         cluster.addresses,
         client_id=client_id,
@@ -318,6 +321,7 @@ def _broker(cluster: Cluster, client_id: str) -> KafkaBroker:
         enable_idempotence=True,
         acks="all",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_batch_size=MAX_BATCH_BYTES,
         logger=None,
         apply_types=False,
     )

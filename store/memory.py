@@ -24,6 +24,7 @@ from domain.ports.store import (
     NoContent,
     Parcel,
     Recorded,
+    Refused,
     Snapshot,
     Stored,
     StoreUnavailable,
@@ -75,6 +76,15 @@ class MemoryStore:
         appended = self._apply(request, encoded)
         await asyncio.sleep(0)  # as with the real ones, a caller may be cancelled after its append has happened
         return appended
+
+    async def append_all(self, requests: Sequence[Append]) -> list[Appended | Refused | StoreUnavailable]:
+        found: list[Appended | Refused | StoreUnavailable] = []
+        for request in requests:
+            try:
+                found.append(await self.append(request))
+            except (Refused, StoreUnavailable) as refusal:
+                found.append(refusal)
+        return found
 
     def _check(self, request: Append) -> None:
         world = self.world

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain.event import encode
-from domain.ports.store import Append, Fenced
+from domain.ports.store import Append, Appended, Fenced, Refused, StoreUnavailable
 
 
 class Row(NamedTuple):
@@ -57,3 +58,17 @@ def fenced(request: Append, fence: int) -> Fenced:
     """The refusal of a request whose epoch is not the one that may append."""
     wanted = "claims" if request.claim else "writes with"
     return Fenced(f"{request.writer} {wanted} epoch {request.epoch}, but the store is at epoch {fence}")
+
+
+async def answers(futures: Sequence[asyncio.Future[Appended]]) -> list[Appended | Refused | StoreUnavailable]:
+    """The answers to requests that were submitted in this order, refusals among them.
+
+    One after another is cheap: they were committed together, so behind the first the others are there and nothing waits.
+    """
+    found: list[Appended | Refused | StoreUnavailable] = []
+    for future in futures:
+        try:
+            found.append(await future)
+        except (Refused, StoreUnavailable) as refusal:
+            found.append(refusal)
+    return found

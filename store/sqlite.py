@@ -23,6 +23,7 @@ from domain.ports.store import (
     NoContent,
     Parcel,
     Recorded,
+    Refused,
     Snapshot,
     Stored,
     StoreUnavailable,
@@ -30,7 +31,7 @@ from domain.ports.store import (
 )
 from store import schema
 from store.batch import marks_of
-from store.request import encoded
+from store.request import answers, encoded
 from store.sqlite_audit import SqliteAudit
 from store.writer import Writer, open_queue
 
@@ -69,6 +70,9 @@ class SqliteStore:
 
     async def append(self, request: Append) -> Appended:
         return await self._writer.submit(encoded(request))
+
+    async def append_all(self, requests: Sequence[Append]) -> list[Appended | Refused | StoreUnavailable]:
+        return await answers([self._writer.submit(encoded(request)) for request in requests])
 
     # --- read --------------------------------------------------------------------------------------------------------
 

@@ -154,6 +154,14 @@ class EventStore(Protocol):
             StoreUnavailable: nothing changed; the store is in trouble.
         """
 
+    async def append_all(self, requests: Sequence[Append]) -> list[Appended | Refused | StoreUnavailable]:
+        """Append many requests, each of them by itself: one that is refused does not touch the others. Gives for each, in order,
+        what `append` would give or raise. They go to the disk together, so the last costs hardly more than the first.
+
+        Raises:
+            ValueError: a request contradicts itself, as for `append`; those before it may have been appended.
+        """
+
     async def read(self, stream: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """The events of a stream with version in (after, upto]."""
 

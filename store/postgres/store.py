@@ -16,12 +16,23 @@ import asyncpg
 from domain.event import Event, decode, decode_all
 from domain.marks import Marks
 from domain.ports.probe import Probe, nobody
-from domain.ports.store import Append, Appended, NoContent, Parcel, Recorded, Snapshot, Stored, StreamInfo
+from domain.ports.store import (
+    Append,
+    Appended,
+    NoContent,
+    Parcel,
+    Recorded,
+    Refused,
+    Snapshot,
+    Stored,
+    StoreUnavailable,
+    StreamInfo,
+)
 from store.postgres import schema
 from store.postgres.audit import PostgresAudit
 from store.postgres.connection import TROUBLE, Place, connect, options, place_of, told
 from store.postgres.writer import Writer
-from store.request import encoded
+from store.request import answers, encoded
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +79,18 @@ class PostgresStore:
 
     async def append(self, request: Append) -> Appended:
         appended = await self._writer.submit(encoded(request))
+        self._sweep_now_and_then()
+        return appended
+
+    async def append_all(self, requests: Sequence[Append]) -> list[Appended | Refused | StoreUnavailable]:
+        found = await answers([self._writer.submit(encoded(request)) for request in requests])
+        self._sweep_now_and_then()
+        return found
+
+    def _sweep_now_and_then(self) -> None:
         if self._writer.sent - self._vacuumed >= VACUUM_AFTER and (self._sweeping is None or self._sweeping.done()):
             self._vacuumed = self._writer.sent
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
-        return appended
 
     async def _sweep(self) -> None:
         """Make the room of trimmed rows usable again; where the server does not let us, its own vacuum does it later."""

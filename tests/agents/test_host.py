@@ -30,6 +30,7 @@ class Writing:
 
     def __init__(self, host: Host) -> None:
         self.seen: list[str] = []
+        self.let_go = asyncio.Event()
 
     def mailbox(self, delivery: Delivery) -> str:
         return str(delivery.message.body.task.task_id)
@@ -41,6 +42,8 @@ class Writing:
             raise Refusal("not today")
         if given.task_type.startswith("BREAK"):
             raise ZeroDivisionError("a mistake of ours")
+        if given.task_type.startswith("WAIT"):
+            await self.let_go.wait()
         if not task.accepts(await unit.state(given.task_id)):
             return
         await unit.record(given.task_id, [task.at_once(given, LEAD, None, unit.now_ms)])
@@ -141,6 +144,33 @@ async def test_an_agent_whose_epoch_is_over_stops(stage: Stage) -> None:
     assert stage.said == []
 
 
+async def test_a_decision_that_waits_holds_up_no_other(stage: Stage) -> None:
+    """Those before and behind it in the same batch are appended and answered meanwhile; what comes for its own stream waits."""
+    names = ("A", "WAIT-1", "B", "WAIT-2", "C")
+    await stage.bus.deliver(*(stage.delivery(assignment(name), number) for number, name in enumerate(names, 1)))
+    await stage.bus.deliver(stage.delivery(assignment("WAIT-1"), 6), stage.delivery(assignment("D"), 7))
+    await stage.until(lambda: len(stage.said) == 4)
+    behaviour = stage.host.behaviour
+    assert isinstance(behaviour, Writing)
+    assert sorted(behaviour.seen) == ["A", "B", "C", "D", "WAIT-1", "WAIT-2"]
+    behaviour.let_go.set()
+    await stage.until(lambda: len(stage.bus.done_places) == 7)
+    assert (await stage.store.marks(AGENT))[LEAD].mark == 7
+    assert len(stage.said) == 6
+
+
+async def test_a_refusal_in_a_group_harms_nobody_else(stage: Stage) -> None:
+    """Neighbours in the group are answered, whichever of them is refused and whichever stream had moved."""
+    moved = task.Cancelled(at_ms=NOON_MS, reason="vendor withdrew")
+    await stage.store.append(Append("client/0", None, [StreamAppend("task-k-1-0-C", 0, [moved])]))
+    names = ("A", "REFUSE", "B", "BREAK", "C", "D")
+    await stage.arrive(*(stage.delivery(assignment(name), number) for number, name in enumerate(names, 1)))
+    assert (await stage.store.marks(AGENT))[LEAD].mark == 6
+    told = sorted(message.header.message_type for message in stage.said)
+    assert told == ["NOT_UNDERSTOOD", "NOT_UNDERSTOOD", "TASK_COMPLETE", "TASK_COMPLETE", "TASK_COMPLETE"]
+    assert await stage.events("task-k-1-0-C") == [moved]
+
+
 class Failing(MemoryStore):
     """A store that is in trouble for a while."""
 
@@ -151,6 +181,18 @@ class Failing(MemoryStore):
             self.troubles -= 1
             raise StoreUnavailable("disk full")
         return await super().append(request)
+
+
+async def test_trouble_that_many_wait_for_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A line when it begins and one when it is over, however many messages are on hold."""
+    store = Failing()
+    stage = Stage(AGENT, store)
+    await stage.begin(Writing)
+    store.troubles = 25
+    await stage.arrive(*(stage.delivery(assignment(f"A{number}"), number) for number in range(1, 11)))
+    assert (await stage.store.marks(AGENT))[LEAD].mark == 10
+    assert [record.levelname for record in caplog.records if record.name == "agents.host"] == ["ERROR", "WARNING"]
+    await stage.host.stop(patience_s=0.1)
 
 
 async def test_a_store_in_trouble_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:

@@ -281,6 +281,15 @@ async def test_a_conflict_never_fails_its_neighbours(store: Store) -> None:
     assert len(await store.streams()) == 40
 
 
+async def test_appends_asked_for_together_are_each_answered(store: Store) -> None:
+    """In their order, each by itself: a refusal among them is an answer and not an error."""
+    requests = [ask(part("task-1", 0, count=2)), ask(part("task-2", 7)), ask(part("task-1", 2)), ask(part("task-3", 0))]
+    answers = await store.append_all(requests)
+    assert [type(answer) for answer in answers] == [Appended, VersionConflict, Appended, Appended]
+    assert await store.append_all([]) == []
+    assert [(info.stream, info.version) for info in await store.streams("task-")] == [("task-1", 3), ("task-3", 1)]
+
+
 async def test_appends_to_one_stream_follow_each_other_in_one_group(store: Store) -> None:
     """A request sees the accepted ones before it, and not the refused."""
     versions = [0, 0, 1, 5, 2, 1]
