@@ -6,6 +6,8 @@ nothing of the cluster's own settings is overridden but the clean-up policy: a c
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from broker.topics import address, needed
 from domain.role import agent_id
 
 MOST_REPLICAS = 3
+COORDINATOR_S = 10.0
 _OK, _EXISTS_ALREADY = 0, 36
 
 
@@ -136,10 +139,21 @@ class Admin:
         return rows
 
     async def _shard(self, agent: str, place: TopicPartition, begin: int, end: int) -> ShardRow:
-        found = await self._client.list_consumer_group_offsets(self._cluster.group(agent), partitions=[place])
-        offset = found[place].offset if place in found else -1
-        committed = offset if offset >= 0 else None
+        committed = await self._committed(agent, place)
         return ShardRow(agent, place.partition, begin, end, committed, end - max(begin, committed or 0))
+
+    async def _committed(self, agent: str, place: TopicPartition) -> int | None:
+        until = time.monotonic() + COORDINATOR_S
+        while True:
+            try:
+                found = await self._client.list_consumer_group_offsets(self._cluster.group(agent), partitions=[place])
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.1)  # the first question about offsets has a cluster make the topic that keeps them
+                continue
+            offset = found[place].offset if place in found else -1
+            return offset if offset >= 0 else None
 
     async def _edges(self, places: Sequence[TopicPartition]) -> tuple[Mapping[Any, int], Mapping[Any, int]]:
         if not places:
