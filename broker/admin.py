@@ -97,10 +97,20 @@ class Admin:
             _check(await self._client.create_topics(new), missing, f"created with {replicas} replicas")
         if short:
             await self._grow(short)
+        await self._until_known({**missing, **short})
         return [
             *(Changed(topic, True, n) for topic, n in missing.items()),
             *(Changed(topic, False, n) for topic, n in short.items()),
         ]
+
+    async def _until_known(self, wanted: Mapping[str, int]) -> None:
+        """A broker answers before it tells others: who asks it at once may hear of the partitions that there were."""
+        until = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
+        while wanted and time.monotonic() < until:
+            there = await self._partitions(wanted)
+            if all(there[topic] >= count for topic, count in wanted.items()):
+                return
+            await asyncio.sleep(0.05)
 
     async def _grow(self, short: Mapping[str, int]) -> None:
         try:
