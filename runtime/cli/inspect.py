@@ -60,6 +60,7 @@ async def _status(call: Call) -> None:
 async def _status_document(store: Store, data: DataDir) -> dict[str, Any]:
     from agents.states import load
     from domain import run
+    from runtime.cli.reading import supervisor_of
 
     runs = []
     for info in await store.streams("run-"):
@@ -72,7 +73,7 @@ async def _status_document(store: Store, data: DataDir) -> dict[str, Any]:
     letters = Counter([str((await load(store, info.stream)).state.status) for info in await store.streams("deadletter-")])
     async with store.audit() as audit:
         open_streams = Counter(stream.partition("-")[0] for stream in {stream for _, stream in await audit.open_streams()})
-    supervisor = data.supervisor()
+    supervisor = await supervisor_of(data)
     head = await store.head()
     position = await _read_models_position(data)
     return {
@@ -90,7 +91,7 @@ async def _status_document(store: Store, data: DataDir) -> dict[str, Any]:
 
 def _status_lines(document: dict[str, Any]) -> Sequence[str]:
     supervisor, models = document["supervisor"], document["read_models"]
-    running = f"running, supervisor is process {supervisor or 'unknown'}"
+    running = f"running, supervisor is process {supervisor}" if supervisor else "running, its supervisor is elsewhere"
     lines = [f"swarm        {'stopped' if supervisor is None else running}"]
     if document["unfinished"]:
         work = ", ".join(f"{count} {kind}" for kind, count in document["open_streams"].items())

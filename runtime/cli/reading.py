@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from store.opening import Store
 
 
+async def supervisor_of(data: DataDir) -> int | None:
+    """The process id of the supervisor, 0 for one on another machine, None when there is none."""
+    found = data.supervisor()
+    if found is None and is_postgres(data.database):
+        from store.postgres.connection import place_of
+        from store.postgres.lock import held
+
+        return 0 if await held(place_of(data.database)) else None
+    return found
+
+
 def drop_damaged(data: DataDir) -> bool:
     """Remove the read models if SQLite cannot read them; whether it was so. Only while nobody else writes them.
 
@@ -82,7 +93,7 @@ async def read_models(call: Call) -> AsyncIterator[Opened]:
         engine = open_engine(data.read_models_url)
         try:
             await create_schema(engine)
-            supervisor = data.supervisor()
+            supervisor = await supervisor_of(data)
             if supervisor is None:
                 await Projector(engine, store).catch_up()
             elif (lag := await queries.lag(engine, store)).behind:

@@ -14,14 +14,7 @@ from pathlib import Path
 
 from tests.services.kafka import jars
 from tests.services.kafka.server import ARCHIVE, KafkaServer
-
-
-def postgres_programs() -> Path | None:
-    """The directory of PostgreSQL's server programs, the newest version's; None where it is not installed."""
-    if found := shutil.which("initdb"):
-        return Path(found).parent
-    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    return max(versions, key=lambda path: float(path.parent.name), default=None)
+from tests.services.postgres import programs
 
 
 def wanted() -> list[str]:
@@ -29,7 +22,7 @@ def wanted() -> list[str]:
     return [
         package
         for package, there in (
-            ("postgresql", postgres_programs() is not None),
+            ("postgresql", programs() is not None),
             ("default-jre-headless", jars.java() is not None),
             ("maven", jars.fetched() or shutil.which("mvn") is not None),
             ("openssl", shutil.which("openssl") is not None),
@@ -77,7 +70,7 @@ def main() -> int:
     except jars.CannotFetch as error:
         _tell(f"make services: {error}")
         return 1
-    _tell(f"services: PostgreSQL of {postgres_programs()}, Kafka of {jars.JARS}")
+    _tell(f"services: PostgreSQL of {programs()}, Kafka of {jars.JARS}")
     return 0
 
 

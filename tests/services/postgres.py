@@ -37,11 +37,10 @@ _HBA = f"host all {GUARDED[0]} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.
 
 def programs() -> Path | None:
     """Where `initdb` and `postgres` are: of the newest version installed, None where there is none."""
-    found = sorted(Path(_INSTALLED).glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).resolve().parent if on_path else None
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
+    versions = [path.parent for path in Path(_INSTALLED).glob("*/bin/initdb")]
+    return max(versions, key=lambda path: float(path.parent.name), default=None)
 
 
 class PostgresServer:
