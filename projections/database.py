@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateSchema
 
 BUSY_TIMEOUT_MS = 2000
 """How long a statement waits for SQLite's write lock by default; other writers hold it for milliseconds."""
@@ -25,6 +26,7 @@ _PASSING_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57
 SCHEMA = "rehydrate_read"
 """Where the tables are on PostgreSQL: beside those of the events, and never mixed with them."""
 CONNECT_TIMEOUT_S = 10.0
+_CREATION_LOCK = 7_403_511_902  # any number
 _BEGIN = "rehydrate_begin"
 
 
@@ -92,6 +94,16 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
             yield connection
+
+
+async def ensure_namespace(connection: AsyncConnection) -> None:
+    """Make the schema of our tables on PostgreSQL where it is missing. Whoever makes tables holds a lock until this transaction ends:
+    two processes may start at once."""
+    if connection.dialect.name != "postgresql":
+        return
+    await connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+    if not await connection.scalar(select(func.to_regnamespace(SCHEMA).is_not(None))):
+        await connection.execute(CreateSchema(SCHEMA))
 
 
 def insert_into(table: Any, dialect: str) -> Any:

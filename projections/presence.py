@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, delet
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from projections.database import insert_into, is_passing, open_engine, writing
+from projections.database import ensure_namespace, insert_into, is_passing, open_engine, writing
 
 METADATA = MetaData()
 TABLE = Table(
@@ -89,6 +89,7 @@ class PresenceWriter:
         async with asyncio.timeout(None if self._engine.dialect.name == "sqlite" else SERVER_PATIENCE_S):
             async with writing(self._engine) as connection:
                 if not self._created:
+                    await ensure_namespace(connection)
                     await connection.run_sync(METADATA.create_all)
                 if clear:
                     await connection.execute(delete(TABLE))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, func, insert, inspect, select, update
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, inspect, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.schema import CreateSchema, CreateTable
+from sqlalchemy.schema import CreateTable
 
 from projections import presence
-from projections.database import SCHEMA as NAMESPACE
-from projections.database import reading, writing
+from projections.database import ensure_namespace, reading, writing
 from projections.models import METADATA
 
 MEANING = 1
@@ -32,8 +31,6 @@ SCHEMA = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", Text, nullable=False),
 )
-
-_CREATION_LOCK = 7_403_511_902  # any number, for PostgreSQL's advisory lock: two processes may start at once
 
 
 class SchemaMismatch(Exception):
@@ -67,10 +64,7 @@ async def create_schema(engine: AsyncEngine) -> None:
         found = await found_version(connection)
     if found is None:
         async with writing(engine) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
-                if not await connection.scalar(select(func.to_regnamespace(NAMESPACE).is_not(None))):
-                    await connection.execute(CreateSchema(NAMESPACE))
+            await ensure_namespace(connection)
             found = await found_version(connection)
             if found is None:
                 await renew(connection)

@@ -1,4 +1,4 @@
-"""Read databases for these tests: each a SQLite file of its own, gone with the test."""
+"""Read databases for these tests: each of its own, SQLite and PostgreSQL, gone with the test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from projections.database import open_engine
 from projections.schema import create_schema
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where the read database of the test lies."""
-    return f"sqlite+aiosqlite:///{tmp_path / 'read.db'}"
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'read.db'}"
+    return str(request.getfixturevalue("postgres_database"))
 
 
 @pytest.fixture

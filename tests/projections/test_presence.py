@@ -46,6 +46,7 @@ def test_the_last_heartbeat_stands(writer: PresenceWriter, url: str) -> None:
     assert _read(url) == [other, later]
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # by means that only SQLite has
 def test_a_locked_database_costs_one_beat(writer: PresenceWriter, url: str, tmp_path: Path) -> None:
     """The writer gives up, says so, and the next beat is written."""
     assert writer.upsert([BEAT])

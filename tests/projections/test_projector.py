@@ -48,6 +48,7 @@ async def test_a_new_projector_goes_on_where_the_last_one_was(engine: AsyncEngin
     assert await dump(engine) == await projected(log)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # by means that only SQLite has
 async def test_a_crash_in_a_transaction_leaves_no_half_of_it(engine: AsyncEngine) -> None:
     """Rows and position move together or not at all."""
     log, _ = launch(PRODUCTS, seed=7)
@@ -157,6 +158,7 @@ class Unlocking(MemoryLog):
         return found
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # by means that only SQLite has
 async def test_a_locked_database_and_an_absent_store_are_waited_for(engine: AsyncEngine, tmp_path: Path) -> None:
     """The projector goes on by itself, and ends when it is told to."""
     log, _ = launch(PRODUCTS, seed=9)
