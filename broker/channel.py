@@ -32,16 +32,13 @@ from broker import codec, producing
 from broker.connection import REQUEST_TIMEOUT_MS, Cluster
 from broker.offsets import Offsets
 from broker.topics import Address, address
+from broker.waiting import BUSY_WAIT_MS, AdaptiveWait
 from broker.watchdog import Watchdog, until_reachable
 from domain.ports.bus import Handler, Place
 from domain.ports.store import Parcel
 
 log = logging.getLogger(__name__)
 
-BUSY_WAIT_MS = 1
-IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100), (6.0, 500))
-"""After so many seconds without a message, wait so many milliseconds for one. A fetch costs 0.7 ms: ten a second in each agent would be
-most of what an idle swarm uses."""
 LONG_WAIT_MS = 500
 """The wait on a real broker."""
 COMMIT_EVERY_S = 0.5
@@ -117,8 +114,7 @@ class KafkaChannel:
         self._asking: set[asyncio.Task[None]] = set()
         self._refused = False
         self._subscriber: Any = None
-        self._last_work = 0.0
-        self._relax: asyncio.TimerHandle | None = None
+        self._wait = AdaptiveWait(self._set_wait) if cluster.embedded else None
         self._stopping = False
 
     async def start(self, handler: Handler | None) -> None:
@@ -129,7 +125,8 @@ class KafkaChannel:
             await until_reachable(self._cluster, self._agent)
         await self._broker.start()
         producing.wrap_numbers(self._producer)
-        self._working()
+        if self._wait is not None:
+            self._wait.expecting()
         self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
         if self._subscriber is not None and not self._cluster.embedded:
             self._tasks.append(asyncio.create_task(self._watchdog.run(self._subscriber.consumer)))
@@ -149,7 +146,8 @@ class KafkaChannel:
         )
 
         async def take(records: Sequence[ConsumerRecord]) -> None:
-            self._working()
+            if self._wait is not None:
+                self._wait.came()
             with self._watchdog.handling():
                 await handler([self._read(record) for record in records])
 
@@ -159,7 +157,8 @@ class KafkaChannel:
     def send(self, parcels: Sequence[Parcel]) -> None:
         self._outgoing += parcels
         self._flush.set()
-        self._working()  # who asks expects an answer soon
+        if self._wait is not None:
+            self._wait.expecting()
 
     def done(self, place: Place) -> None:
         self._offsets.done(place.offset)
@@ -176,8 +175,8 @@ class KafkaChannel:
                 task.cancel()
             await asyncio.gather(*self._tasks, *self._asking, return_exceptions=True)
             await self._commit()
-        if self._relax is not None:
-            self._relax.cancel()
+        if self._wait is not None:
+            self._wait.close()
         await self._broker.stop()
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -278,27 +277,6 @@ class KafkaChannel:
         self._tell("a batch was not acknowledged", error)
         if not self._stopping:
             producing.begin_anew(self._producer)
-
-    # --- the wait that adapts ----------------------------------------------------------------------------------------
-
-    def _working(self) -> None:
-        if not self._cluster.embedded:
-            return
-        loop = asyncio.get_running_loop()
-        self._last_work = loop.time()
-        if self._relax is None:
-            self._set_wait(BUSY_WAIT_MS)
-            self._relax = loop.call_later(IDLE_WAITS[1][0], self._relax_wait)
-
-    def _relax_wait(self) -> None:
-        loop = asyncio.get_running_loop()
-        idle = loop.time() - self._last_work
-        reached = max(index for index, (after, _) in enumerate(IDLE_WAITS) if idle >= after - 0.001)
-        self._set_wait(IDLE_WAITS[reached][1])
-        if reached + 1 < len(IDLE_WAITS):
-            self._relax = loop.call_later(IDLE_WAITS[reached + 1][0] - idle, self._relax_wait)
-        else:
-            self._relax = None
 
     def _set_wait(self, wait_ms: int) -> None:
         consumer = self._subscriber.consumer if self._subscriber is not None else None

@@ -48,13 +48,14 @@ def swarm(
     workflows: Annotated[int, typer.Option(min=100)] = 2000,
     database: Database = "",
     kafka: Kafka = "",
+    read_models: Annotated[bool, typer.Option("--read-models", help="With the process that keeps the read models.")] = False,
     json: AsJson = True,
 ) -> None:
     """Durable steps a second over the whole road: lead and worker as processes, Kafka between them."""
     from evaluation.bench import swarm as measured
     from runtime.settings import Settings
 
-    _print(measured.measure(_numbers(concurrency), workflows, Settings(database=database, kafka=kafka)))
+    _print(measured.measure(_numbers(concurrency), workflows, Settings(database=database, kafka=kafka), read_models=read_models))
 
 
 @bench.command(epilog="Example: rehydrate bench replay")

@@ -58,7 +58,8 @@ class _Post:
 
 
 class Supervisor:
-    """Runs a swarm. `agents` are the names to fill; `modules` further skill modules; `tell` is called with news for the user."""
+    """Runs a swarm. `agents` are the names to fill; `modules` further skill modules; `tell` is called with news for the user. Without
+    `read_models` nothing follows the log: a benchmark may want that."""
 
     def __init__(
         self,
@@ -68,13 +69,15 @@ class Supervisor:
         agents: Sequence[str],
         modules: Sequence[str] = (),
         tell: Callable[[str], None] = lambda line: None,
+        *,
+        read_models: bool = True,
     ) -> None:
         self._settings = settings
         self._data = data
         self._store = store
         self._modules = tuple(modules)
         self.tell = tell
-        self._posts = {name: _Post(name) for name in (PROJECTOR, *agents)}
+        self._posts = {name: _Post(name) for name in ([PROJECTOR] if read_models else []) + list(agents)}
         self._server = ForkServer()
         self._embedded: EmbeddedKafka | None = None
         self._stopping = False
@@ -132,9 +135,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         agents = [post for post in self._posts.values() if post.name != PROJECTOR]
         await self._end([post.child for post in agents if post.child is not None])
-        projector = self._posts[PROJECTOR].child
-        if projector is not None:
-            await self._end([projector])
+        projectors = [post for post in self._posts.values() if post.name == PROJECTOR]
+        await self._end([post.child for post in projectors if post.child is not None])
         if hasattr(self, "_channel"):
             await self._channel.stop()
         await self._presence.close()

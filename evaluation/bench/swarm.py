@@ -1,7 +1,8 @@
 """`rehydrate bench swarm`: the same six-step workflow over the whole road.
 
 Supervisor, lead and one worker as processes, Kafka between them, one TASK_ASSIGN and one TASK_COMPLETE a step, two appends a step.
-Times are those of the events themselves: from the first assignment to the last completion of the measured workflows.
+Read models are no part of that road and are left out unless they are asked for. Times are those of the events themselves: from the
+first assignment to the last completion of the measured workflows. The processor time of each process stands beside them.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from domain import run, workflow
 from domain.decision import Decision, digest
 from domain.event import decode
 from domain.role import CLIENT
-from evaluation.bench import noop
+from evaluation.bench import cpu, noop
 from evaluation.bench.figures import machine, percentile
 from evaluation.bench.ground import ground
 from runtime import wiring
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
 from runtime.settings import Settings
-from runtime.supervisor import Supervisor
+from runtime.supervisor import PROJECTOR, Supervisor
 from store.opening import Store
 
 AGENTS = ("lead/0", f"{noop.ROLE}/0")
@@ -38,9 +39,12 @@ WORKFLOWS = 2000
 WARM_UP = 0.2
 """Share of the workflows at either end that is not counted: the window fills and empties there."""
 TIMEOUT_S = 300.0
+LOOK_EVERY_S = 0.2
 
 
-async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settings: Settings | None = None) -> dict[str, Any]:
+async def measure(
+    concurrency: Sequence[int], workflows: int = WORKFLOWS, settings: Settings | None = None, *, read_models: bool = False
+) -> dict[str, Any]:
     """Steps a second with so many workflows under way at a time, each figure from a swarm and a store of its own."""
     asked = settings or Settings()
     results = []
@@ -52,21 +56,33 @@ async def measure(concurrency: Sequence[int], workflows: int = WORKFLOWS, settin
                 prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")
             ) as folder:
                 given = asked.model_copy(update={"data_dir": Path(folder) / "data", "database": place.url})
-                results.append({"concurrency": at_once, **await _measure(given, at_once, workflows)})
+                results.append({"concurrency": at_once, **await _measure(given, at_once, workflows, read_models)})
     kafka = asked.kafka or "embedded"
-    return {"benchmark": "swarm", "machine": machine(), "store": kind, "kafka": kafka, "results": results}
+    return {
+        "benchmark": "swarm",
+        "machine": machine(),
+        "store": kind,
+        "kafka": kafka,
+        "read_models": read_models,
+        "results": results,
+    }
 
 
-async def _measure(settings: Settings, at_once: int, workflows: int) -> dict[str, Any]:
+async def _measure(settings: Settings, at_once: int, workflows: int, read_models: bool) -> dict[str, Any]:
     data = DataDir(settings.data_dir, settings.database).open()
     data.lock()
     store = await wiring.event_store(data)
-    supervisor = Supervisor(settings, data, store, AGENTS, MODULES)
+    supervisor = Supervisor(settings, data, store, AGENTS, MODULES, read_models=read_models)
     try:
         stream = await _request(store, at_once, workflows)
         await supervisor.start()
+        processes = {**{name: supervisor.pid_of(name) for name in AGENTS}, "supervisor": os.getpid()}
+        if read_models:
+            processes[PROJECTOR] = supervisor.pid_of(PROJECTOR)
+        before = cpu.spent_s(processes)
         await asyncio.wait_for(_over(store, stream, supervisor), TIMEOUT_S)
-        return _figures(await _steps(store))
+        after = cpu.spent_s(processes)
+        return {**_figures(await _steps(store)), "cpu_us_per_step": cpu.per_step_us(before, after, workflows * noop.STEPS)}
     finally:
         await supervisor.stop()
         await store.close()
@@ -86,17 +102,16 @@ async def _request(store: Store, at_once: int, workflows: int) -> str:
 
 
 async def _over(store: Store, stream: str, supervisor: Supervisor) -> None:
+    """Follow the run's own stream to its end, in looks so rare and small that they do not count."""
+    version = 0
     while True:
-        last = await store.read(stream, await _version(store, stream) - 1)
-        if last and isinstance(last[-1].event, run.Completed):
-            return
+        for event in await store.history(stream, version):
+            version += 1
+            if isinstance(event, run.Completed):
+                return
         if supervisor.failed.done():
             supervisor.failed.result()
-        await asyncio.sleep(0.05)
-
-
-async def _version(store: Store, stream: str) -> int:
-    return (await store.streams(stream))[0].version
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _steps(store: Store) -> list[tuple[int, int]]:
