@@ -149,8 +149,16 @@ class Keeper:
             except (KafkaRefused, KafkaError, TimeoutError) as error:
                 if away_since is None:
                     away_since = time.monotonic()
-                    self._tell(f"waiting for Kafka: {str(error) or 'it does not answer'}")
+                    self._tell(f"waiting for Kafka: {await self._why(error)}")
                 await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _why(self, error: Exception) -> str:
+        """The reason in words for a user; what a client at work says of a broker that went is about its own state."""
+        try:
+            await look(self._cluster)
+        except KafkaRefused as refused:
+            return str(refused)
+        return str(error) or "it does not answer"
 
     async def _while_it_answers(self, admin: Admin) -> None:
         while True:

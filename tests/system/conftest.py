@@ -75,9 +75,9 @@ class Undisturbed(NamedTuple):
     census: Sequence[census.Passed]
 
 
-def launch(home: Path, feed: Feed, target: Target, plan: Sequence[Mapping[str, object]]) -> Swarm:
+def launch(home: Path, feed: Feed, target: Target, plan: Sequence[Mapping[str, object]] = (), **settings: object) -> Swarm:
     """A swarm whose effects go to a book of its own."""
-    return Swarm(home, feed, plan=plan, effects_url=target.url(home.name), window=WINDOW)
+    return Swarm(home, feed, plan=plan, **{"effects_url": target.url(home.name), "window": WINDOW, **settings})
 
 
 @pytest.fixture(scope="session")

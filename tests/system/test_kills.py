@@ -33,8 +33,8 @@ class War(NamedTuple):
         return [self.kills[int(entry.id[1:])] for entry in self.swarm.injected()]
 
 
-def wage(kills: Sequence[Kill], home: Path, feed: Feed, target: Target) -> War:
-    swarm = launch(home, feed, target, [kill.entry(f"k{index}") for index, kill in enumerate(kills)])
+def wage(kills: Sequence[Kill], home: Path, feed: Feed, target: Target, **settings: object) -> War:
+    swarm = launch(home, feed, target, [kill.entry(f"k{index}") for index, kill in enumerate(kills)], **settings)
     return War(kills, home, swarm, swarm.finish().document)
 
 

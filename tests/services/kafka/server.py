@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +37,10 @@ _HEAP = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
+def _new_id() -> str:
+    return urlsafe_b64encode(b"K" + secrets.token_bytes(15)).decode().rstrip("=")
+
+
 class KafkaServer:
     """One server and its data in `home`. It keeps its ports for life, so that a restarted one is found where it was."""
 
@@ -49,7 +54,7 @@ class KafkaServer:
         self.addresses: Mapping[str, str] = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
         self.certificates = tls.certificates(home / "tls") if secure else None
         self._properties = {**self._basics(), **(self._security() if secure else {}), **properties}
-        self.cluster_id = urlsafe_b64encode(b"K" + secrets.token_bytes(15)).decode().rstrip("=")
+        self.cluster_id = _new_id()
 
     @property
     def bootstrap(self) -> str:
@@ -97,6 +102,13 @@ class KafkaServer:
         assert self._process is not None
         self._process.wait()
         self._process = None
+
+    def format_anew(self) -> None:
+        """Make it another cluster at the same address, without any data. It must not run."""
+        assert self._process is None, "the server runs"
+        shutil.rmtree(self._home / "data")
+        (self._home / "server.properties").unlink()
+        self.cluster_id = _new_id()
 
     def _until_ready(self) -> None:
         """Acceptors are the last that a broker starts: who is connected to will be answered."""
