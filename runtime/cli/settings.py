@@ -10,6 +10,7 @@ import typer
 
 from runtime.cli.common import Call, command
 from runtime.cli.output import Table
+from runtime.datadir import DataDir, shown
 
 MASK = "********"
 
@@ -31,7 +32,10 @@ def settings(call: Call) -> None:
     for name in Settings.model_fields:
         given = getattr(call.given, name, None) is not None
         source = "option" if given else "environment" if f"REHYDRATE_{name.upper()}" in environment else "default"
-        found.append({"name": name, "value": _shown(getattr(call.settings, name)), "source": source})
+        value = getattr(call.settings, name)
+        if name == "database" and source == "default" and (known := DataDir(call.data_dir).database):
+            value, source = known, "data dir"
+        found.append({"name": name, "value": _shown(value), "source": source})
     meanings = {name: field.description or "" for name, field in Settings.model_fields.items()}
     rows = [(setting["name"], setting["value"], setting["source"], meanings[setting["name"]]) for setting in found]
     call.out.result(found, Table(("name", "value", "source", "meaning"), rows))
@@ -42,4 +46,6 @@ def _shown(value: object) -> object:
 
     if isinstance(value, SecretStr):
         return MASK
+    if isinstance(value, str) and "://" in value:
+        return shown(value)  # a URL may hold a password
     return str(value) if isinstance(value, Path) else value

@@ -296,10 +296,13 @@ def test_settings_say_where_each_came_from_and_mask_secrets(
     """Every setting is listed once."""
     monkeypatch.setenv("REHYDRATE_HMAC_KEY", "opensesame")
     monkeypatch.setenv("REHYDRATE_WINDOW", "7")
+    monkeypatch.setenv("REHYDRATE_DATABASE", "postgresql://me:opensesame@host:5432/shop")
     ended = rehydrate("settings", "--json", "--kafka", "there:9092")
     found = {setting["name"]: setting for setting in ended.document}
     assert set(found) == set(Settings.model_fields)
     assert found["kafka"] == {"name": "kafka", "value": "there:9092", "source": "option"}
+    assert found["database"]["value"] == "postgresql://me@host:5432/shop"
+    assert "opensesame" not in ended.out
     assert found["window"] == {"name": "window", "value": 7, "source": "environment"}
     assert found["data_dir"] == {"name": "data_dir", "value": str(tmp_path / "data"), "source": "environment"}
     assert found["currency"] == {"name": "currency", "value": "USD", "source": "default"}
