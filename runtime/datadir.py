@@ -52,6 +52,11 @@ class DataDir:
         """The database of the read models: beside the events on PostgreSQL, else a file of their own."""
         return self.database if is_postgres(self.database) else f"sqlite+aiosqlite:///{self.read_models}"
 
+    @property
+    def needs_quiet(self) -> bool:
+        """Whether the event store gives room back only while no swarm uses it: a file does."""
+        return not is_postgres(self.database)
+
     def has_read_models(self) -> bool:
         """Whether there may be read models: of a database only it can tell."""
         return is_postgres(self.database) or self.read_models.exists()
@@ -103,6 +108,12 @@ class DataDir:
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         self._lock = handle
+
+    def unlock(self) -> None:
+        """Be its supervisor no longer."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def supervisor(self) -> int | None:
         """The process id of the supervisor, None when there is none."""

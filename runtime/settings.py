@@ -62,6 +62,14 @@ class Settings(BaseSettings):
         default=10.0, gt=0, description="How long an orderly stop may take before processes are killed."
     )
     dead_after_s: float = Field(default=3600.0, gt=0, description="A message for an agent that never was is dead after this age.")
+    deadletter_retention_d: float = Field(
+        default=90.0, ge=0, description="Dead letters of this age, in days, are discarded by `rehydrate store vacuum`."
+    )
+    sender_retention_d: float = Field(
+        default=30.0,
+        gt=0,
+        description="Marks of agents that stopped so many days ago go with `rehydrate store vacuum`: longer than Kafka keeps messages.",
+    )
     restart_backoff_s: float = Field(
         default=0.2, ge=0, description="First wait before a process that keeps dying is started again; it doubles."
     )

@@ -80,6 +80,12 @@ class Batch:
             sql.executemany("INSERT INTO contents VALUES (?, ?) ON CONFLICT DO NOTHING", self._contents)
         if self._snapshots:
             sql.executemany("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", self._snapshots)
+            streams = {(stream, stream) for stream, *_ in self._snapshots}
+            sql.executemany(
+                "DELETE FROM snapshots WHERE originator_id = ? AND originator_version < "
+                "(SELECT max(originator_version) FROM snapshots WHERE originator_id = ?)",
+                list(streams),
+            )
         if opened := [(stream, owner) for stream, (owner, is_open) in self._open.items() if is_open]:
             sql.executemany("INSERT INTO open_streams VALUES (?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner", opened)
         if closed := [(stream,) for stream, (_, is_open) in self._open.items() if not is_open]:

@@ -31,6 +31,7 @@ from domain.ports.store import (
     StreamInfo,
     VersionConflict,
 )
+from store.memory_keeping import MemoryKeeping
 
 Pair = tuple[str, str]
 
@@ -120,6 +121,9 @@ class MemoryStore:
             world.contents.setdefault(hashlib.sha256(data).hexdigest(), bytes(data))
         for taken in request.snapshots:
             world.snapshots[taken.stream, taken.version] = bytes(taken.state)
+            for key in [key for key in world.snapshots if key[0] == taken.stream]:
+                if any(stream == key[0] and version > key[1] for stream, version in world.snapshots):
+                    del world.snapshots[key]
         numbers = [self._send((request.writer, out.receiver), out.value) for out in request.outgoing]
         self._trim(request.writer)
         return Appended(world.log[-1].position if world.log else 0, numbers)
@@ -202,6 +206,10 @@ class MemoryStore:
     async def erase(self, digest: str) -> None:
         """Erase a content document, for good. The events that name it keep its digest."""
         self.world.contents.pop(digest, None)
+
+    def keeping(self) -> MemoryKeeping:
+        """What keeps the store small."""
+        return MemoryKeeping(lambda: self.world)
 
     async def close(self) -> None:
         self._closed = True

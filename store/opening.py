@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.ports.probe import Probe, nobody
 from domain.ports.store import EventStore, Snapshot
 from store.audit import Audit
+from store.keeping import Keeping
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
@@ -25,6 +26,9 @@ class Store(EventStore, Protocol):
 
     async def erase(self, digest: str) -> None:
         """Erase a content document, for good. The events that name it keep its digest."""
+
+    def keeping(self) -> Keeping:
+        """What keeps the store from growing with anything but its events."""
 
     def audit(self) -> Audit:
         """Everything that lies in the store, as of one moment: an asynchronous context manager."""

@@ -9,6 +9,8 @@ hold what an append checks and keeps beside events; all but `contents` and `outb
     outbox        messages not yet known to be applied
     open_streams  stream → who opened it: the streams that somebody still has work with
     commits       writer process → its last batch: tells a lost COMMIT answer from a failed COMMIT
+
+What of this may go, and when: store/keeping.py.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from store import schema
 from store.batch import marks_of
 from store.request import answers, encoded
 from store.sqlite_audit import SqliteAudit
+from store.sqlite_keeping import SqliteKeeping
 from store.writer import Writer, open_queue
 
 BUSY_TIMEOUT_S = 5.0
@@ -60,6 +61,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, probe: Probe = nobody, connect: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self.path = path
+        self._connect = connect
         try:
             self._reader = _open(path, connect)
         except (sqlite3.DatabaseError, OSError) as error:
@@ -177,6 +179,10 @@ class SqliteStore:
     def audit(self) -> SqliteAudit:
         """Everything that lies in the store, as of one moment: an asynchronous context manager."""
         return SqliteAudit(self.path)
+
+    def keeping(self) -> SqliteKeeping:
+        """What keeps the store small."""
+        return SqliteKeeping(self.path, self._connect)
 
     async def close(self) -> None:
         self._writer.close()

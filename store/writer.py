@@ -138,6 +138,8 @@ class Writer:
         batch.write()
         self._senders.update(encoded.request.writer for encoded in requests if encoded.request.outgoing)
         self._trim(connection)
+        if self._batches == 1:  # who asks what became of a batch has its place in the queue until it knows: now nobody asks
+            connection.execute("DELETE FROM commits")
         connection.execute(
             "INSERT INTO commits VALUES (?, ?) ON CONFLICT DO UPDATE SET batch = excluded.batch", (self._name, self._batches)
         )

@@ -169,7 +169,7 @@ class EventStore(Protocol):
         """Like `read`, the events alone: what a fold needs, at a third of the cost. Versions follow without a hole."""
 
     async def snapshot(self, stream: str, upto: int | None = None) -> Snapshot | None:
-        """The last snapshot of a stream at or below a version. Snapshots may vanish at any time."""
+        """The last snapshot of a stream at or below a version. Snapshots may vanish at any time; a newer one makes the older ones go."""
 
     async def identity(self) -> str:
         """The id of this store, 32 hexadecimal digits: given when it is first asked for, and never another. What several stores share

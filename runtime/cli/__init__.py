@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typer._click import Command, Context
 
 GROUP = "rehydrate.commands"
-MODULES = ("run", "inspect", "deadletters", "replay", "projections", "topics", "settings")
+MODULES = ("run", "inspect", "deadletters", "replay", "projections", "store", "topics", "settings")
 EPILOG = "\b\nExamples:\n" + "\n".join(
     f"  {example}"
     for example in (

@@ -123,6 +123,9 @@ BEGIN
           FROM unnest(s_req, s_stream, s_version, s_state) WITH ORDINALITY AS s (req, stream, version, state, i)
          WHERE codes[s.req] = 0 ORDER BY s.stream, s.version, s.i DESC
             ON CONFLICT (originator_id, originator_version) DO UPDATE SET state = excluded.state;
+        DELETE FROM snapshots o USING unnest(s_req, s_stream) AS s (req, stream)
+         WHERE codes[s.req] = 0 AND o.originator_id = s.stream AND EXISTS (
+             SELECT FROM snapshots n WHERE n.originator_id = o.originator_id AND n.originator_version > o.originator_version);
     END IF;
     IF trim_senders <> '{{}}' THEN
         DELETE FROM outbox o USING applied d

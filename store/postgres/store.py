@@ -31,6 +31,7 @@ from domain.ports.store import (
 from store.postgres import schema
 from store.postgres.audit import PostgresAudit
 from store.postgres.connection import TROUBLE, Place, connect, options, place_of, told
+from store.postgres.keeping import PostgresKeeping
 from store.postgres.writer import Writer
 from store.request import answers, encoded
 
@@ -199,6 +200,10 @@ class PostgresStore:
     def audit(self) -> PostgresAudit:
         """Everything that lies in the store, as of one moment: an asynchronous context manager."""
         return PostgresAudit(self.place)
+
+    def keeping(self) -> PostgresKeeping:
+        """What keeps the store small."""
+        return PostgresKeeping(self.place)
 
     async def close(self) -> None:
         await self._writer.close()

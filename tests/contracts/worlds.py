@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from domain.ports.store import EventStore, Snapshot
+from store.keeping import Keeping
 from store.memory import MemoryStore, MemoryWorld
 from store.postgres.connection import connect, place_of
 from store.postgres.store import PostgresStore
@@ -24,6 +25,9 @@ class Store(EventStore, Protocol):
 
     async def erase(self, digest: str) -> None:
         """Erase a content document."""
+
+    def keeping(self) -> Keeping:
+        """What keeps the store small."""
 
 
 class World(Protocol):
