@@ -131,3 +131,13 @@ def test_the_readme_shows_the_two_commands_that_begin_everything() -> None:
     shown = list(_shown(ROOT / "README.md"))
     assert {"make demo", "make test"} <= set(shown)
     assert any(line.startswith(".venv/bin/rehydrate run product-launch-campaign") for line in shown)
+
+
+# --- benchmarks -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_benchmarks_shows_what_was_measured() -> None:
+    """Table and picture are those that `docs/benchmarks.py` makes of the document beside them."""
+    command = [sys.executable, str(ROOT / "docs" / "benchmarks.py"), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stderr}run: .venv/bin/python docs/benchmarks.py"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +52,8 @@ async def compare(
     runs = await measure(systems, server, concurrency=concurrency, rounds=rounds, workflows=workflows, say=say)
     return {
         "benchmark": "compare",
-        "machine": machine(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {**machine(), "load_average": round(median(run.load for run in runs), 1)},
         "server": settings,
         "steps_per_workflow": noop.STEPS,
         "payload_bytes": noop.PAYLOAD_BYTES,

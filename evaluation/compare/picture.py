@@ -76,7 +76,7 @@ def _group(at_once: int, bars: list[tuple[str, float, str]], raw: float | None, 
 
 
 def _page(document: Mapping[str, Any], body: str, height: int) -> str:
-    about = f"{document['steps_per_workflow']} steps of {document['payload_bytes']} B a workflow, PostgreSQL, one process"
+    about = f"{document['steps_per_workflow']} steps of {document['payload_bytes']} B a workflow, on PostgreSQL"
     legend = "Dashed: raw single-row inserts, 16 connections, in the same rounds. In brackets: peer to rehydrate."
     frame = f'width="{WIDTH - 2}" height="{height - 2}" rx="12" style="fill: var(--paper); stroke: var(--edge)"'
     return "\n".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ class Run(NamedTuple):
     round: int
     measured: Measured | None
     reason: str = ""
+    load: float = 0.0
+    """Processes that wanted a core in the minute before (the load average): more than cores means that others were at work."""
 
 
 async def measure(
@@ -59,8 +62,9 @@ def _from(systems: Sequence[System], number: int) -> list[System]:
 
 
 async def _once(system: System, databases: Databases, concurrency: int, number: int, workflows: int) -> Run:
+    load = os.getloadavg()[0]
     async with databases.database() as url:
         try:
-            return Run(system.name, concurrency, number, await system.measure(url, concurrency, workflows))
+            return Run(system.name, concurrency, number, await system.measure(url, concurrency, workflows), load=load)
         except CannotMeasure as error:
-            return Run(system.name, concurrency, number, None, str(error))
+            return Run(system.name, concurrency, number, None, str(error), load)

@@ -55,8 +55,8 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{document['steps_per_workflow']} steps of {document['payload_bytes']} B a workflow; medians of {document['rounds']} rounds; "
         "ratios are taken within a round",
-        f"{machine['cores']} cores, Python {machine['python']}; PostgreSQL {server['server_version']}, "
-        + ", ".join(f"{name}={value}" for name, value in server.items() if name != "server_version"),
+        f"{document['date']}, {machine['cores']} cores, load average {machine['load_average']}, Python {machine['python']}",
+        ", ".join((f"PostgreSQL {server['server_version']}", *(f"{k}={v}" for k, v in server.items() if k != "server_version"))),
     ]
     for system in document["systems"]:
         if system["status"] == "measured":

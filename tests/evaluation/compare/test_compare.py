@@ -30,7 +30,8 @@ def _rehydrate(*words: str) -> subprocess.CompletedProcess[str]:
 def _document(missing: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "benchmark": "compare",
-        "machine": {"cores": 2, "python": "3.11.7"},
+        "date": "2026-11-21",
+        "machine": {"cores": 2, "python": "3.11.7", "load_average": 1.5},
         "server": {"server_version": "15.18", "fsync": "on", "synchronous_commit": "on"},
         "steps_per_workflow": 6,
         "payload_bytes": 256,
@@ -82,6 +83,10 @@ def test_the_notes_name_versions_settings_and_a_server_that_is_not_durable() -> 
     document = _document()
     assert "langgraph: langgraph 1.0; store postgresql; mode: sync" in notes(document)
     assert not any("NOT DURABLE" in line for line in notes(document))
+    assert notes(document)[1:3] == [
+        "2026-11-21, 2 cores, load average 1.5, Python 3.11.7",
+        "PostgreSQL 15.18, fsync=on, synchronous_commit=on",
+    ]
     document["server"]["synchronous_commit"] = "off"
     assert notes(document)[-1].startswith("NOT DURABLE: the server runs with synchronous_commit=off")
 
