@@ -19,7 +19,7 @@ from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from evaluation.bench import noop
-from store.opening import Store, is_postgres, open_store
+from store.opening import Store, check_url, is_postgres, open_store
 from store.sqlite import connect as connect_sqlite
 
 RAW_INSERTS = {"sqlite": 1500, "postgresql": 4000}
@@ -49,6 +49,7 @@ async def ground(database: str) -> AsyncIterator[Ground]:
     Raises:
         BadDatabase, StoreUnavailable: there can be none.
     """
+    check_url(database)
     if not is_postgres(database):
         with tempfile.TemporaryDirectory(
             prefix="rehydrate-bench-", dir=os.environ.get("REHYDRATE_BENCH_DIR", "/var/tmp")

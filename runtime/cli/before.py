@@ -58,23 +58,23 @@ def kafka_is_the_same(call: Call, data: DataDir, seen: Seen | None, moves: bool)
 
 
 async def database_answers(url: str) -> None:
-    """A PostgreSQL database lets us in: asked before a data dir is made that would remember it.
+    """A PostgreSQL database lets us in and has no swarm at work: asked before a data dir is made that would remember it.
 
     Raises:
-        BadDatabase, DatabaseRefused, StoreUnavailable: it does not; the message says why.
+        BadDatabase, DatabaseRefused, InUse, StoreUnavailable: the message says why.
     """
     from store.opening import BadDatabase, is_postgres
 
     if not is_postgres(url):
         return
-    from store.postgres.connection import connect, place_of
+    from store.postgres.connection import place_of
+    from store.postgres.lock import must_be_free
 
     try:
         place = place_of(url)
     except ValueError as error:
         raise BadDatabase(f"--database {error}") from error
-    connection = await connect(place, "client")
-    await connection.close()
+    await must_be_free(place)
 
 
 async def read_models_fit(call: Call, data: DataDir) -> None:

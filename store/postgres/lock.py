@@ -9,13 +9,13 @@ import asyncpg
 
 from domain.ports.store import StoreUnavailable
 from store.postgres.connection import TROUBLE, Place, connect, told
-from store.postgres.schema import SWARM_LOCK
+from store.postgres.schema import SWARM_LOCK, present
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 _HOLDER = (
-    "SELECT coalesce(a.client_addr::text, 'a local process') FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+    "SELECT coalesce(host(a.client_addr), 'a local process') FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
     "WHERE l.locktype = 'advisory' AND l.granted AND l.objid::bigint + (l.classid::bigint << 32) = $1 "
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
@@ -46,10 +46,7 @@ class SwarmLock:
                 return
             holder = await connection.fetchval(_HOLDER, SWARM_LOCK)
         connection.terminate()
-        raise InUse(
-            f"{self._place.shown}: in use by another supervisor, at {holder or 'an unknown address'}; wait for it, "
-            "or give another --database"
-        )
+        raise _in_use(self._place, holder)
 
     async def keep(self) -> None:
         """Take the lock again whenever its session was lost, until cancelled.
@@ -74,6 +71,31 @@ class SwarmLock:
                 await connection.close(timeout=2.0)
             except TROUBLE:
                 connection.terminate()
+
+
+def _in_use(place: Place, holder: str | None) -> InUse:
+    return InUse(
+        f"{place.shown}: in use by another supervisor, at {holder or 'an unknown address'}; wait for it, or give another --database"
+    )
+
+
+async def must_be_free(place: Place) -> None:
+    """Ask, before anything is made, what would be refused later.
+
+    Raises:
+        InUse: a supervisor has the lock.
+        SchemaMismatch: the tables are something else or of another version.
+        DatabaseRefused, StoreUnavailable: the database cannot be asked.
+    """
+    connection = await connect(place, "client")
+    try:
+        with told(place):
+            await present(connection, place.shown)
+            holder = await connection.fetchval(_HOLDER, SWARM_LOCK)
+    finally:
+        await connection.close()
+    if holder is not None:
+        raise _in_use(place, holder)
 
 
 async def held(place: Place) -> bool:

@@ -51,7 +51,7 @@ async def ensure(connection: asyncpg.Connection, place: str) -> None:
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", CREATION_LOCK)
-        if not await _present(connection, place):
+        if not await present(connection, place):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             await connection.execute((_HERE / "tables.sql").read_text())
             await connection.execute("INSERT INTO meta VALUES ('version', $1)", str(VERSION))
@@ -64,10 +64,15 @@ async def _complete(connection: asyncpg.Connection, place: str) -> bool:
     found = await connection.fetchval(
         "SELECT to_regproc($1) IS NOT NULL AND to_regproc($2) IS NOT NULL", *(f"{SCHEMA}.{name}" for name in FUNCTIONS)
     )
-    return await _present(connection, place) and bool(found)
+    return await present(connection, place) and bool(found)
 
 
-async def _present(connection: asyncpg.Connection, place: str) -> bool:
+async def present(connection: asyncpg.Connection, place: str) -> bool:
+    """Whether our tables are there. It only looks.
+
+    Raises:
+        SchemaMismatch: other tables, or another version of ours.
+    """
     names = {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", SCHEMA)}
     if not names:
         return False
