@@ -22,7 +22,8 @@ BUSY_TIMEOUT_MS = 2000
 """How long a statement waits for SQLite's write lock by default; other writers hold it for milliseconds."""
 
 # PostgreSQL: serialization failure, deadlock, lock not available, time-out; then a server that is going, coming or full.
-_PASSING_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300"})
+_PASSING_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53100"})
+_PASSING_TEXTS = ("database is locked", "database table is locked", "database schema is locked", "database or disk is full")
 SCHEMA = "rehydrate_read"
 """Where the tables are on PostgreSQL: beside those of the events, and never mixed with them."""
 CONNECT_TIMEOUT_S = 10.0
@@ -112,11 +113,12 @@ def insert_into(table: Any, dialect: str) -> Any:
 
 
 def is_passing(error: DBAPIError) -> bool:
-    """Whether a database error passes by itself: locked, or the connection is gone for a while. Trying again is then right."""
+    """Whether a database error passes by itself, or when somebody makes room: locked, gone for a while, a full disk. Trying again is then
+    right."""
     if error.connection_invalidated:
         return True
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is not None:
         return sqlstate in _PASSING_SQLSTATES
     text = str(error.orig).lower()
-    return "database is locked" in text or "database table is locked" in text or "database schema is locked" in text
+    return any(passing in text for passing in _PASSING_TEXTS)

@@ -113,22 +113,28 @@ class Projector:
         return total
 
     async def run(self, stop: asyncio.Event, idle_s: tuple[float, float] = IDLE_S) -> None:
-        """Follow the log until `stop` is set. A locked database or an absent store is waited for.
+        """Follow the log until `stop` is set. A locked database, a full disk, an absent store are waited for, and told once.
 
         Raises:
             CannotProject, SchemaMismatch, sqlalchemy.exc.DBAPIError: what waiting does not mend.
         """
         shortest, longest = idle_s
         wait_s = 0.0
+        waits_for = ""
         while not stop.is_set():
             try:
                 applied = await self.project_once()
                 # A transaction costs about the same for one event as for hundreds: what trickles in is gathered for a moment.
                 limit_s = 0.0 if applied == BATCH else shortest if applied else longest
+                if waits_for:
+                    logger.warning("the read models go on")
+                    waits_for = ""
             except (DBAPIError, StoreUnavailable, ConnectionError) as error:
                 if isinstance(error, DBAPIError) and not is_passing(error):
                     raise
-                logger.warning("the read models wait: %s", getattr(error, "orig", None) or error)
+                if (reason := str(getattr(error, "orig", None) or error)) != waits_for:
+                    logger.warning("the read models wait: %s", reason)
+                    waits_for = reason
                 limit_s = TROUBLE_S
             wait_s = min(max(wait_s * 2, shortest), limit_s)
             if wait_s:

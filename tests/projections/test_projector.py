@@ -174,6 +174,36 @@ async def test_a_locked_database_and_an_absent_store_are_waited_for(engine: Asyn
     assert await dump(engine) == await projected(log)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # by means that only SQLite has
+async def test_a_full_disk_is_waited_for_and_told_once(engine: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever makes room need not start anything; until then the log says it once."""
+    log, _ = launch(PRODUCTS, seed=10)
+    await _room(engine, 0)
+    stop, tries = asyncio.Event(), 5
+
+    class Watching(MemoryLog):
+        async def log(self, after: int, limit: int) -> list[Stored]:
+            if self.reads == tries:
+                await _room(engine, 100_000)
+            found = await super().log(after, limit)
+            if not found:
+                stop.set()
+            return found
+
+    watching = Watching()
+    watching.stored = log.stored
+    await asyncio.wait_for(Projector(engine, watching).run(stop, idle_s=(0.001, 0.002)), timeout=30)
+    told = [record.message for record in caplog.records if record.name == "projections.projector"]
+    assert told == ["the read models wait: database or disk is full", "the read models go on"]
+    assert await dump(engine) == await projected(log)
+
+
+async def _room(engine: AsyncEngine, pages: int) -> None:
+    """Let the database have so many pages, or those that it has. It is a setting of the one connection that the pool holds."""
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {max(pages, 1)}")
+
+
 async def test_runs_in_one_log_stay_apart(engine: AsyncEngine) -> None:
     """A second run of the same request adds its own rows and changes none of the first."""
     log = MemoryLog()
