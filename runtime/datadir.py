@@ -40,7 +40,7 @@ class DataDir:
     @cached_property
     def database(self) -> str:
         """The URL of the event store; empty: SQLite in the data dir."""
-        return self._given or self._remembered()
+        return self._given or self._remembered("database")
 
     @property
     def events(self) -> Path:
@@ -82,6 +82,7 @@ class DataDir:
                 self._write_about()
             self._check_version()
             self._check_database()
+            self._check_events()
             for directory in (self.effects, self.logs, self.chaos):
                 directory.mkdir(exist_ok=True)
             if create:
@@ -91,6 +92,25 @@ class DataDir:
         except OSError as error:
             raise DataDirError(f"{self.root}: {error.strerror or error}; give another --data-dir") from error
         return self
+
+    def recognise(self, identity: str) -> None:
+        """The event store that was opened has this id: it is the one that belongs to this data dir, or the first.
+
+        Raises:
+            DataDirError: it is another one, so nothing else here fits to it.
+        """
+        known = self._remembered("store")
+        if not known and self.exists():
+            try:
+                self._write_about(store=identity)
+            except OSError:
+                return  # who may only look need not remember
+        elif known not in {"", identity}:
+            place = shown(self.database) or self.events
+            raise DataDirError(
+                f"{place}: is not the event store of {self.root} (its id is {identity[:8]}…, not {known[:8]}…); "
+                "put the right one back, or give another --data-dir"
+            )
 
     def lock(self) -> None:
         """Become the supervisor of this data dir until the process ends.
@@ -130,26 +150,33 @@ class DataDir:
             os.close(handle)
         return None
 
-    def _write_about(self) -> None:
-        temporary = self._about.with_suffix(".writing")
+    def _write_about(self, store: str = "") -> None:
+        temporary = self._about.with_suffix(f".{os.getpid()}")
         # The URL may hold a password: nobody else may read it.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w") as file:
-            file.write(json.dumps({"program": PROGRAM, "version": VERSION, "database": _absolute(self._given)}) + "\n")
+            about = {"program": PROGRAM, "version": VERSION, "database": _absolute(self.database), "store": store}
+            file.write(json.dumps(about) + "\n")
         temporary.replace(self._about)
 
-    def _remembered(self) -> str:
+    def _remembered(self, name: str) -> str:
         try:
-            return str(json.loads(self._about.read_text()).get("database", ""))
+            return str(json.loads(self._about.read_text()).get(name, ""))
         except (OSError, ValueError, AttributeError):
             return ""  # `open` tells what is wrong
 
     def _check_database(self) -> None:
-        remembered = self._remembered()
+        remembered = self._remembered("database")
         if self._given and not same_database(self._given, remembered):
             where = shown(remembered) if remembered else str(self.root / "events.db")
             raise DataDirError(
                 f"{self.root}: its events are in {where}, not in {shown(self._given)}; leave --database out, or give another --data-dir"
+            )
+
+    def _check_events(self) -> None:
+        if self._remembered("store") and not is_postgres(self.database) and not self.events.exists():
+            raise DataDirError(
+                f"{self.events}: the events are gone, and all else follows from them; put the file back, or give another --data-dir"
             )
 
     def _check_version(self) -> None:

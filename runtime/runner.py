@@ -86,6 +86,7 @@ async def execute(
     store = await wiring.event_store(data, name="supervisor")
     lock = wiring.swarm_lock(data)
     try:
+        data.recognise(await store.identity())
         if lock is not None:
             await lock.take()
         found = await _find_or_begin(store, wish, inputs, view.say)

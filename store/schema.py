@@ -18,6 +18,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 VERSION = 1
 
@@ -81,7 +82,7 @@ def ensure(connection: sqlite3.Connection, path: str) -> None:
             for statement in TABLES.split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
-            connection.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
+            connection.execute("INSERT INTO meta VALUES ('version', ?), ('identity', ?)", (str(VERSION), uuid4().hex))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk has ended it already

@@ -75,6 +75,7 @@ async def event_store(call: Call) -> AsyncIterator[Store]:
     data = call.data()
     store = await open_store(data.database, data.events)
     try:
+        data.recognise(await store.identity())
         yield store
     finally:
         await store.close()

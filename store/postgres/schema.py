@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import asyncpg
 
@@ -54,7 +55,7 @@ async def ensure(connection: asyncpg.Connection, place: str) -> None:
         if not await present(connection, place):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             await connection.execute((_HERE / "tables.sql").read_text())
-            await connection.execute("INSERT INTO meta VALUES ('version', $1)", str(VERSION))
+            await connection.execute("INSERT INTO meta VALUES ('version', $1), ('identity', $2)", str(VERSION), uuid4().hex)
         for name, text in (_APPEND, _SETTLE):
             if not await connection.fetchval("SELECT to_regproc($1) IS NOT NULL", f"{SCHEMA}.{name}"):
                 await connection.execute(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -138,6 +139,29 @@ def test_a_folder_of_something_else_is_no_data_dir(rehydrate: Rehydrate, tmp_pat
     (tmp_path / "data" / "letter.txt").write_text("dear")
     assert "no data of a swarm here" in rehydrate("agents", "list").error
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["letter.txt"]
+
+
+def test_events_that_are_lost_are_told_by_every_command(data: Path, rehydrate: Rehydrate) -> None:
+    """Nobody begins a new store in the place of the old one, which would look like an empty success."""
+    assert rehydrate("status").code == 0
+    (data / "events.db").unlink()
+    for words in (["status"], ["projections", "rebuild"], ["replay", "verify"], ["store", "stats"]):
+        ended = rehydrate(*words)
+        assert ended.code == 2 and f"{data / 'events.db'}: the events are gone" in ended.error
+    assert not (data / "events.db").exists()
+
+
+def test_the_events_of_another_data_dir_are_told(data: Path, rehydrate: Rehydrate, tmp_path: Path) -> None:
+    """A file that was put in the wrong place fits to nothing else there; a copy of the right one does."""
+    copied = shutil.copy(data / "events.db", tmp_path / "copy.db")
+    rehydrate("replay", "list")
+    fill(tmp_path / "other", 1, seed=5)
+    shutil.copy(tmp_path / "other" / "events.db", data / "events.db")
+    for words in (["replay", "list"], ["projections", "rebuild"]):
+        ended = rehydrate(*words)
+        assert ended.code == 2 and "is not the event store of" in ended.error and "--data-dir" in ended.error
+    shutil.copy(copied, data / "events.db")
+    assert rehydrate("replay", "list").code == 0
 
 
 def test_an_event_store_that_cannot_be_opened(data: Path, rehydrate: Rehydrate) -> None:
