@@ -116,28 +116,28 @@ def tls(server: KafkaServer) -> Mapping[str, Path]:
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_a_password_is_told_by_every_mechanism(protocol: str, mechanism: str, secure_kafka: KafkaServer) -> None:
+async def test_a_password_is_told_by_every_mechanism(protocol: str, mechanism: str, kafka_server: KafkaServer) -> None:
     """With and without TLS; a wrong one is told apart from everything else."""
-    ca_file = tls(secure_kafka)["authority"] if protocol == "SASL_SSL" else None
+    ca_file = tls(kafka_server)["authority"] if protocol == "SASL_SSL" else None
     security = Security(protocol, mechanism, USER, PASSWORD, ca_file)
-    cluster = Cluster(secure_kafka.addresses[protocol], security=security)
-    assert (await look(cluster)).cluster_id == secure_kafka.cluster_id
+    cluster = Cluster(kafka_server.addresses[protocol], security=security)
+    assert (await look(cluster)).cluster_id == kafka_server.cluster_id
     with pytest.raises(KafkaRefused, match=f"it refuses 'alice' with this password by {mechanism}"):
         await look(replace(cluster, security=replace(security, password="another")))
 
 
-async def test_certificates_are_checked_on_both_sides(secure_kafka: KafkaServer) -> None:
+async def test_certificates_are_checked_on_both_sides(kafka_server: KafkaServer) -> None:
     """The broker's by the authority that is named, ours where the broker asks for one."""
-    files = tls(secure_kafka)
+    files = tls(kafka_server)
     trusting = Security("SSL", ca_file=files["authority"])
-    assert await look(Cluster(secure_kafka.addresses["SSL"], security=trusting))
+    assert await look(Cluster(kafka_server.addresses["SSL"], security=trusting))
     for security in (Security("SSL"), Security("SSL", ca_file=files["stranger"])):
         with pytest.raises(KafkaRefused, match="its certificate is not trusted"):
-            await look(Cluster(secure_kafka.addresses["SSL"], security=security))
+            await look(Cluster(kafka_server.addresses["SSL"], security=security))
     with pytest.raises(KafkaRefused, match="certificate"):
-        await look(Cluster(secure_kafka.addresses["MUTUAL"], security=trusting))
+        await look(Cluster(kafka_server.addresses["MUTUAL"], security=trusting))
     showing = replace(trusting, cert_file=files["client"], key_file=files["client_key"])
-    assert await look(Cluster(secure_kafka.addresses["MUTUAL"], security=showing))
+    assert await look(Cluster(kafka_server.addresses["MUTUAL"], security=showing))
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ async def test_certificates_are_checked_on_both_sides(secure_kafka: KafkaServer)
     ],
 )
 async def test_a_wrong_protocol_is_told_with_the_setting(
-    listener: str, security: Security, said: str, secure_kafka: KafkaServer
+    listener: str, security: Security, said: str, kafka_server: KafkaServer
 ) -> None:
     """Whatever the listener makes of it, the line names the setting to look at and its value."""
     with pytest.raises(KafkaRefused, match=said) as refused:
-        await look(Cluster(secure_kafka.addresses[listener], security=security))
+        await look(Cluster(kafka_server.addresses[listener], security=security))
     assert re.search(rf"REHYDRATE_KAFKA_SECURITY_PROTOCOL \({security.protocol}\)$", str(refused.value))

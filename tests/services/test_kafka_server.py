@@ -44,13 +44,13 @@ async def test_what_is_acknowledged_survives_a_kill_and_a_restart(own_kafka: Sta
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_a_password_opens_the_listeners_with_sasl(mechanism: str, secure_kafka: KafkaServer) -> None:
+async def test_a_password_opens_the_listeners_with_sasl(mechanism: str, kafka_server: KafkaServer) -> None:
     """By every mechanism, with and without TLS."""
-    assert secure_kafka.certificates is not None
-    context = ssl.create_default_context(cafile=secure_kafka.certificates.authority)
+    assert kafka_server.certificates is not None
+    context = ssl.create_default_context(cafile=kafka_server.certificates.authority)
     for protocol in ("SASL_PLAINTEXT", "SASL_SSL"):
         producer = AIOKafkaProducer(
-            bootstrap_servers=secure_kafka.addresses[protocol],
+            bootstrap_servers=kafka_server.addresses[protocol],
             security_protocol=protocol,
             sasl_mechanism=mechanism,
             sasl_plain_username=USER,
@@ -62,12 +62,12 @@ async def test_a_password_opens_the_listeners_with_sasl(mechanism: str, secure_k
 
 
 @pytest.mark.parametrize("listener", ["SSL", "MUTUAL"])
-async def test_certificates_open_the_listeners_with_tls(listener: str, secure_kafka: KafkaServer) -> None:
+async def test_certificates_open_the_listeners_with_tls(listener: str, kafka_server: KafkaServer) -> None:
     """The client trusts the authority and, where it is asked, shows a certificate of its own."""
-    assert secure_kafka.certificates is not None
-    context = ssl.create_default_context(cafile=secure_kafka.certificates.authority)
+    assert kafka_server.certificates is not None
+    context = ssl.create_default_context(cafile=kafka_server.certificates.authority)
     if listener == "MUTUAL":
-        context.load_cert_chain(secure_kafka.certificates.client, secure_kafka.certificates.client_key)
-    producer = AIOKafkaProducer(bootstrap_servers=secure_kafka.addresses[listener], security_protocol="SSL", ssl_context=context)
+        context.load_cert_chain(kafka_server.certificates.client, kafka_server.certificates.client_key)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_server.addresses[listener], security_protocol="SSL", ssl_context=context)
     await producer.start()
     await producer.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,14 +71,14 @@ def test_two_swarms_on_one_cluster_do_not_meet(tmp_path: Path, kafka_address: st
 
 
 def test_a_wrong_password_ends_in_one_line_and_leaves_nothing(
-    tmp_path: Path, secure_kafka: KafkaServer, peace: Undisturbed, target: Target
+    tmp_path: Path, kafka_server: KafkaServer, peace: Undisturbed, target: Target
 ) -> None:
     """Before anything begins: exit code 2, no data dir, no file, and the password nowhere."""
     swarm = launch(
         tmp_path / "kafka-stranger",
         peace.feed,
         target,
-        kafka=secure_kafka.addresses["SASL_PLAINTEXT"],
+        kafka=kafka_server.addresses["SASL_PLAINTEXT"],
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_username=USER,
         kafka_password="open sesame",
@@ -91,19 +93,19 @@ def test_a_wrong_password_ends_in_one_line_and_leaves_nothing(
 
 @pytest.mark.slow
 def test_a_run_with_password_and_tls_gives_the_same(
-    tmp_path: Path, secure_kafka: KafkaServer, peace: Undisturbed, target: Target
+    tmp_path: Path, kafka_server: KafkaServer, peace: Undisturbed, target: Target
 ) -> None:
     """SCRAM inside of TLS, which is what a cluster on a network asks for."""
-    assert secure_kafka.certificates is not None
+    assert kafka_server.certificates is not None
     swarm = launch(
         tmp_path / "kafka-secure",
         peace.feed,
         target,
-        kafka=secure_kafka.addresses["SASL_SSL"],
+        kafka=kafka_server.addresses["SASL_SSL"],
         kafka_security_protocol="SASL_SSL",
         kafka_username=USER,
         kafka_password=PASSWORD,
-        kafka_ca_file=secure_kafka.certificates.authority,
+        kafka_ca_file=kafka_server.certificates.authority,
     )
     assert swarm.run().document["status"] == "completed"
     assert_equal_to(peace, swarm, target)
@@ -114,11 +116,13 @@ def test_a_run_with_password_and_tls_gives_the_same(
 def test_kafka_killed_for_half_a_minute_is_waited_for(
     tmp_path: Path, own_kafka: Start, peace: Undisturbed, target: Target, report: Callable[[str], None]
 ) -> None:
-    """SIGKILL in the middle of a run, a start after 30 s: agents wait, say so once, and go on; nothing shows in what the run gives."""
+    """SIGKILL in the middle of a run, a start after 30 s: agents wait, say so once, and go on; nothing shows in what the run gives.
+    An agent that dies meanwhile is replaced by one that waits, too."""
     kafka = own_kafka()
     swarm = launch(tmp_path / "kafka-killed", peace.feed, target, kafka=kafka.bootstrap, window=2)
     running = under_way(swarm)
     kafka.kill()
+    os.kill(swarm.pid_of(PRICING), signal.SIGKILL)
     time.sleep(OUTAGE_S)  # the length of the outage is what is tested
     assert running.process.poll() is None
     done = len(swarm.done("task.Completed"))
@@ -128,10 +132,12 @@ def test_kafka_killed_for_half_a_minute_is_waited_for(
     report(f"kafka: killed for {OUTAGE_S:.0f} s, at work {time.monotonic() - back:.1f} s after its port was open again")
     ended = running.wait()
     assert ended.document["status"] == "completed"
-    assert ended.document["recoveries"] == []
+    assert [recovery["agent"] for recovery in ended.document["recoveries"]] == [PRICING]
     assert_equal_to(peace, swarm, target)
     assert ended.err.count("waiting for Kafka") == ended.err.count("Kafka is back") == 1
     told = logs(swarm)
+    replaced = told.pop(PRICING.replace("/", "."))
+    assert replaced.count("waiting for Kafka: --kafka ") == 1
     assert {name: text.count(TOLD_ONCE) for name, text in told.items()} == dict.fromkeys(told, 1)
     worst = max((text.count(" ERROR ") + text.count(" WARNING "), text) for text in told.values())
     assert worst[0] <= COMPLAINTS, worst[1]
@@ -154,6 +160,19 @@ def test_records_that_are_deleted_before_they_are_read_are_sent_again(
         asyncio.run(delete_all(kafka.bootstrap))
     report(f"kafka: {unread['lag']} unread records of one agent deleted, and all others as long as the run went on")
     assert running.wait().document["status"] == "completed"
+    assert_equal_to(peace, swarm, target)
+
+
+@pytest.mark.slow
+def test_topics_that_are_deleted_come_back(tmp_path: Path, own_kafka: Start, peace: Undisturbed, target: Target) -> None:
+    """All topics of a swarm at work: they are created again, what was in them is sent again, and nobody has to be started anew."""
+    kafka = own_kafka()
+    swarm = launch(tmp_path / "kafka-deleted", peace.feed, target, kafka=kafka.bootstrap, window=2)
+    running = under_way(swarm)
+    asyncio.run(delete_topics(kafka.bootstrap))
+    ended = running.wait()
+    assert ended.document["status"] == "completed"
+    assert ended.err.count("was gone or too small") >= len(peace.census) - 1
     assert_equal_to(peace, swarm, target)
 
 
@@ -204,6 +223,16 @@ def shard(swarm: Swarm, agent: str, lag: int = 0) -> dict[str, int]:
     found = swarm.start("topics", "--json").wait().document
     (row,) = (row for topic in found for row in topic["shards"] if row["agent"] == agent)
     return row if row["lag"] >= lag else {}
+
+
+async def delete_topics(bootstrap: str) -> None:
+    """Delete all topics of swarms."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        _ = await admin.delete_topics([name for name in await admin.list_topics() if name.startswith("rehydrate.")])
+    finally:
+        await admin.close()
 
 
 async def delete_all(bootstrap: str) -> None:

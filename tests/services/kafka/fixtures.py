@@ -29,17 +29,8 @@ def kafka_installed() -> None:
 
 @pytest.fixture(scope="session")
 def kafka_server(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A Kafka without security that all tests of the session share. Nobody stops it."""
-    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def secure_kafka(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """The same with listeners for SASL and TLS."""
-    server = KafkaServer(tmp_path_factory.mktemp("secure-kafka"), secure=True)
+    """A Kafka that all tests of the session share, with listeners without security, with passwords, and with TLS. Nobody stops it."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"), secure=True)
     server.start()
     yield server
     server.stop()
