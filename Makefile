@@ -18,6 +18,9 @@ PEERS := $(basename $(wildcard evaluation/compare/peers/*.in))
 # How often `make test-kills` kills.
 N     ?= 20
 
+# Tests start hundreds of processes. Where the shell says that no bytecode is written, each of them would compile all of us anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # uv must not fetch an interpreter of its own.
 export UV_PYTHON_DOWNLOADS := never
 

@@ -15,7 +15,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 # Fixtures of real servers, which any test may ask for.
 pytest_plugins = ["tests.services.kafka.fixtures", "tests.services.postgres"]
 
-KILLS = 20
+KILLS = 14
+"""As few as hit each named point and each kind of process."""
 FINDINGS = pytest.StashKey[list[str]]()
 
 

@@ -9,6 +9,7 @@ from tests.system.conftest import Target, Undisturbed, launch
 from tests.system.swarm import REHYDRATE, Running
 
 VACUUM = ("store", "vacuum", "--older-than", "0s", "--json")
+TIMES = 3
 LIMITS = {"outbox": 100, "commits": 20, "snapshots": 1, "applied": 100, "counters": 100, "open_streams": 0}
 """What may be left of a run besides its events: bookkeeping of its processes, whatever its length."""
 
@@ -22,13 +23,13 @@ def test_a_store_is_vacuumed_while_its_swarm_runs(
     beside.mkdir()
     running = swarm.start()
     times = 0
-    while running.process.poll() is None:
+    while running.process.poll() is None and times < TIMES:
         if swarm.head():
             ended = Running([str(REHYDRATE), *VACUUM], beside, swarm.environment).wait()
             assert ended.code == 0, ended.err
             times += 1
     assert running.wait().document["status"] == "completed"
-    assert times >= 2
+    assert times >= TIMES - 1
     report(f"vacuum: {times} times beside one run")
     assert swarm.outputs() == peace.outputs
     assert target.done("vacuumed") == peace.effects
