@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from evaluation.bench import noop
+from evaluation.server import Server
 from store.opening import Store, check_url, is_postgres, open_store
 from store.sqlite import connect as connect_sqlite
 
@@ -56,25 +56,8 @@ async def ground(database: str) -> AsyncIterator[Ground]:
         ) as folder:
             yield _OnSqlite(Path(folder))
         return
-    from store.opening import BadDatabase
-    from store.postgres.connection import connect, place_of, told
-
-    try:
-        server = place_of(database)
-    except ValueError as error:
-        raise BadDatabase(f"--database {error}") from error
-    name = f"rehydrate_bench_{uuid.uuid4().hex[:12]}"
-    connection = await connect(server, "bench")
-    try:
-        with told(server):
-            await connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield _OnPostgres(urlunsplit(urlsplit(database)._replace(path=f"/{name}")))
-        finally:
-            with told(server):
-                await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    async with Server(database).database() as url:
+        yield _OnPostgres(url)
 
 
 class _OnSqlite:

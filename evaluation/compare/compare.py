@@ -14,9 +14,9 @@ from evaluation.bench.figures import machine
 from evaluation.compare.child import CannotMeasure
 from evaluation.compare.environments import default_folder
 from evaluation.compare.rounds import measure
-from evaluation.compare.server import Server
 from evaluation.compare.summary import summary
 from evaluation.compare.systems import PEER_NAMES, Ours, Peer, Raw, Road, System
+from evaluation.server import Server
 from runtime.cli.errors import BadUsage
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evaluation.compare.server import not_durable
 from evaluation.compare.systems import RAW
+from evaluation.server import not_durable
 from runtime.cli.output import Table
 
 COLUMNS = (

@@ -17,8 +17,8 @@ import pytest
 
 from evaluation.compare.child import CannotMeasure
 from evaluation.compare.environments import default_folder, python_of
-from evaluation.compare.server import PREFIX
 from evaluation.compare.systems import PEER_NAMES
+from evaluation.server import PREFIX
 
 ROOT = Path(__file__).parents[2]
 

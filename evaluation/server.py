@@ -1,4 +1,4 @@
-"""The PostgreSQL that all systems share: each measurement gets a database of its own, which is dropped behind it."""
+"""A PostgreSQL to measure on: each measurement gets a database of its own, which is dropped behind it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 
 from domain.ports.store import StoreUnavailable
 
-PREFIX = "rehydrate_compare_"
+PREFIX = "rehydrate_bench_"
 CONNECT_WITHIN_S = 10.0
 
 # What decides over the cost of a commit, and so belongs beside every figure.
