@@ -22,7 +22,7 @@ from evaluation.server import PREFIX
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.slow]  # half a minute on an idle machine: make test-services
 
 
 @pytest.fixture(scope="module")
