@@ -94,7 +94,7 @@ class Admin:
             new = [
                 NewTopic(topic, count, replicas, topic_configs={"cleanup.policy": "delete"}) for topic, count in missing.items()
             ]
-            _check(await self._client.create_topics(new), missing, f"created with {replicas} replicas")
+            _check(await self._client.create_topics(new), missing, f"created with {_count(replicas, 'replica')}")
         if short:
             await self._grow(short)
         await self._until_known({**missing, **short})
@@ -188,6 +188,10 @@ def _check(response: Any, wanted: Mapping[str, int], done: str) -> None:
         error: type[KafkaError] = for_code(code)
         why = next((text for text in message if text), None) or error.__name__
         raise KafkaRefused(
-            f"the topic {topic} could not be {done}: {why}; give it {wanted[topic]} partitions by hand, "
+            f"the topic {topic} could not be {done}: {why.rstrip('.')}; give it {_count(wanted[topic], 'partition')} by hand, "
             "or let this user create topics (REHYDRATE_KAFKA_REPLICATION sets the number of replicas)"
         )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,9 +20,13 @@ from broker import producing
 from broker.admin import Admin, Changed
 from broker.connection import MECHANISMS, Cluster, Security
 from broker.diagnosis import KafkaRefused, look
+from broker.topics import needed
+from tests.services.kafka.fixtures import Start
 from tests.services.kafka.server import PASSWORD, USER, KafkaServer
 
 pytestmark = pytest.mark.services
+
+acl: Any = importlib.import_module("confluent_kafka.admin")  # aiokafka's administrator makes no rules; its names are not typed
 
 NEAR_THE_END = 2**31 - 7
 RECORDS = 30
@@ -102,6 +109,50 @@ async def test_a_producer_goes_on_behind_a_batch_that_was_refused(cluster: Clust
     for number in range(RECORDS):
         await producer.send_and_wait(topic, b"%d" % number, partition=0)
     assert await _values(cluster, topic, RECORDS + 1) == [b"first", *(b"%d" % number for number in range(RECORDS))]
+
+
+RULES = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",  # who comes without a password: the broker itself, and this test
+}
+
+
+@pytest.mark.slow
+async def test_two_rules_are_all_that_a_user_needs(own_kafka: Start) -> None:
+    """Without them the line says that it is a matter of rights; with them topics are made, and looked at with their offsets."""
+    server = own_kafka(secure=True, **RULES)
+    security = Security("SASL_PLAINTEXT", username=USER, password=PASSWORD)
+    cluster = Cluster(server.addresses["SASL_PLAINTEXT"], security=security)
+    wanted = needed(["lead/0"], cluster.prefix)
+    await look(cluster)
+    async with Admin(cluster) as admin:
+        with pytest.raises(
+            KafkaRefused, match="lead could not be created with 1 replica: Authorization failed; give it 1 partition"
+        ):
+            await admin.ensure(wanted)
+        rules = [
+            acl.AclBinding(
+                kind, "rehydrate.", acl.ResourcePatternType.PREFIXED, f"User:{USER}", "*", operation, acl.AclPermissionType.ALLOW
+            )
+            for kind, operation in (
+                (acl.ResourceType.TOPIC, acl.AclOperation.CREATE),
+                (acl.ResourceType.TOPIC, acl.AclOperation.READ),
+                (acl.ResourceType.TOPIC, acl.AclOperation.WRITE),
+                (acl.ResourceType.TOPIC, acl.AclOperation.ALTER),
+                (acl.ResourceType.GROUP, acl.AclOperation.READ),
+            )
+        ]
+        ruler = acl.AdminClient({"bootstrap.servers": server.bootstrap})
+        for made in ruler.create_acls(rules).values():
+            await asyncio.to_thread(made.result, 20)
+        assert await admin.ensure(wanted) == [Changed(topic, True, 1) for topic in wanted]
+        assert await admin.ensure(dict.fromkeys(wanted, 2)) == [Changed(topic, False, 2) for topic in wanted]
+        (row,) = await admin.survey(["lead/0"])
+        assert [shard.lag for shard in row.shards] == [0, 0]
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, enable_idempotence=True, **security.aiokafka())
+    await producer.start()
+    await producer.send_and_wait(row.topic, b"x", partition=0)
+    await producer.stop()
 
 
 # --- getting in -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.services
 TOPIC = "kept"
 
 
+@pytest.mark.slow
 async def test_what_is_acknowledged_survives_a_kill_and_a_restart(own_kafka: Start) -> None:
     """SIGKILL, then the same port, the same cluster and the same records."""
     server = own_kafka()
