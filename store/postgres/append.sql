@@ -19,46 +19,49 @@ CREATE FUNCTION {name}(
     OUT head bigint, OUT codes int[], OUT fences bigint[], OUT versions bigint[], OUT seen boolean[], OUT numbers bigint[])
 LANGUAGE plpgsql AS $body$
 DECLARE
+    given_up boolean;
+    refused boolean;
     pair record;
     reached bigint;
     beyond bigint[];
 BEGIN
     -- One append at a time: positions in the log rise in the order of the commits, and what is checked stays true until it is written.
     PERFORM pg_advisory_xact_lock({lock});
-    PERFORM FROM commits c WHERE c.writer = w_name AND c.batch >= w_batch;
-    IF FOUND THEN
+    -- All checks in one statement: to begin and end a statement costs more than most of them do.
+    SELECT EXISTS (SELECT FROM commits c WHERE c.writer = w_name AND c.batch >= w_batch),
+           coalesce((SELECT notification_id FROM stored_events ORDER BY notification_id DESC LIMIT 1), 0),
+           (SELECT array_agg(CASE WHEN r.epoch <> coalesce(f.epoch, 0) + r.claim::int THEN 1 ELSE 0 END ORDER BY r.i)
+              FROM unnest(r_writer, r_epoch, r_claim) WITH ORDINALITY AS r (writer, epoch, claim, i)
+              LEFT JOIN fences f ON f.agent = r.writer),
+           (SELECT array_agg(d.receiver IS NOT NULL ORDER BY a.i)
+              FROM unnest(a_receiver, a_sender, a_number) WITH ORDINALITY AS a (receiver, sender, number, i)
+              LEFT JOIN applied d ON d.receiver = a.receiver AND d.sender = a.sender AND (a.number <= d.mark OR a.number = ANY (d.above))),
+           (SELECT array_agg(coalesce(last.version, 0) ORDER BY v.i)
+              FROM unnest(v_stream) WITH ORDINALITY AS v (stream, i)
+              LEFT JOIN LATERAL (
+                  SELECT originator_version AS version FROM stored_events WHERE originator_id = v.stream
+                  ORDER BY originator_version DESC LIMIT 1) AS last ON true)
+      INTO given_up, head, codes, seen, versions;
+    IF given_up THEN
         RAISE EXCEPTION 'batch % of % was given up', w_batch, w_name USING ERRCODE = '{given_up}';
     END IF;
-    SELECT coalesce(max(notification_id), 0) INTO head FROM stored_events;
-
-    SELECT array_agg(CASE WHEN r.epoch <> coalesce(f.epoch, 0) + r.claim::int THEN 1 ELSE 0 END ORDER BY r.i),
-           array_agg(coalesce(f.epoch, 0) ORDER BY r.i)
-      INTO codes, fences
-      FROM unnest(r_writer, r_epoch, r_claim) WITH ORDINALITY AS r (writer, epoch, claim, i)
-      LEFT JOIN fences f ON f.agent = r.writer;
-
-    IF a_req <> '{{}}' THEN
-        SELECT array_agg(d.receiver IS NOT NULL ORDER BY a.i) INTO seen
-          FROM unnest(a_receiver, a_sender, a_number) WITH ORDINALITY AS a (receiver, sender, number, i)
-          LEFT JOIN applied d ON d.receiver = a.receiver AND d.sender = a.sender AND (a.number <= d.mark OR a.number = ANY (d.above));
-        IF true = ANY (seen) THEN
-            FOR i IN 1 .. cardinality(seen) LOOP
-                IF seen[i] AND codes[a_req[i]] = 0 THEN codes[a_req[i]] := 3; END IF;
-            END LOOP;
-        END IF;
+    IF true = ANY (seen) THEN
+        FOR i IN 1 .. cardinality(seen) LOOP
+            IF seen[i] AND codes[a_req[i]] = 0 THEN codes[a_req[i]] := 3; END IF;
+        END LOOP;
     END IF;
-
-    IF v_req <> '{{}}' THEN
-        SELECT array_agg(coalesce(last.version, 0) ORDER BY v.i) INTO versions
-          FROM unnest(v_stream) WITH ORDINALITY AS v (stream, i)
-          LEFT JOIN LATERAL (
-              SELECT originator_version AS version FROM stored_events WHERE originator_id = v.stream
-              ORDER BY originator_version DESC LIMIT 1) AS last ON true;
-        IF versions <> v_expected THEN
-            FOR i IN 1 .. cardinality(versions) LOOP
-                IF versions[i] <> v_expected[i] AND codes[v_req[i]] = 0 THEN codes[v_req[i]] := 2; END IF;
-            END LOOP;
-        END IF;
+    IF versions <> v_expected THEN
+        FOR i IN 1 .. cardinality(versions) LOOP
+            IF versions[i] <> v_expected[i] AND codes[v_req[i]] = 0 THEN codes[v_req[i]] := 2; END IF;
+        END LOOP;
+    END IF;
+    refused := 0 < ANY (codes);
+    IF refused THEN
+        SELECT array_agg(coalesce(f.epoch, 0) ORDER BY r.i) INTO fences
+          FROM unnest(r_writer) WITH ORDINALITY AS r (writer, i) LEFT JOIN fences f ON f.agent = r.writer;
+    ELSE
+        seen := NULL;
+        versions := NULL;
     END IF;
 
     IF true = ANY (r_claim) THEN
@@ -66,37 +69,46 @@ BEGIN
          WHERE r.claim AND codes[r.i] = 0 ON CONFLICT (agent) DO UPDATE SET epoch = excluded.epoch;
     END IF;
 
-    INSERT INTO stored_events (notification_id, originator_id, originator_version, topic, state)
-    SELECT head + row_number() OVER (ORDER BY e.i), e.stream, e.version, e.topic, e.state
-      FROM unnest(e_req, e_stream, e_version, e_topic, e_state) WITH ORDINALITY AS e (req, stream, version, topic, state, i)
-     WHERE codes[e.req] = 0;
+    IF e_req <> '{{}}' THEN
+        INSERT INTO stored_events (notification_id, originator_id, originator_version, topic, state)
+        SELECT head + row_number() OVER (ORDER BY e.i), e.stream, e.version, e.topic, e.state
+          FROM unnest(e_req, e_stream, e_version, e_topic, e_state) WITH ORDINALITY AS e (req, stream, version, topic, state, i)
+         WHERE codes[e.req] = 0;
+    END IF;
 
-    IF true = ANY (v_open) OR false = ANY (v_open) THEN
+    IF true = ANY (v_open) THEN
         INSERT INTO open_streams SELECT v.stream, r_writer[v.req] FROM unnest(v_req, v_stream, v_open) AS v (req, stream, open)
          WHERE v.open AND codes[v.req] = 0 ON CONFLICT (stream) DO UPDATE SET owner = excluded.owner WHERE open_streams.owner <> excluded.owner;
+    END IF;
+    IF false = ANY (v_open) THEN
         DELETE FROM open_streams o USING unnest(v_req, v_stream, v_open) AS v (req, stream, open)
          WHERE o.stream = v.stream AND NOT v.open AND codes[v.req] = 0;
     END IF;
 
     FOR pair IN
-        SELECT a.receiver, a.sender, array_agg(a.number ORDER BY a.number) AS added
+        SELECT a.receiver, a.sender, min(a.number) AS first, max(a.number) AS last, array_agg(a.number ORDER BY a.number) AS added,
+               (SELECT d.mark FROM applied d WHERE d.receiver = a.receiver AND d.sender = a.sender) AS mark,
+               (SELECT d.above FROM applied d WHERE d.receiver = a.receiver AND d.sender = a.sender) AS above
           FROM unnest(a_req, a_receiver, a_sender, a_number) AS a (req, receiver, sender, number)
          WHERE codes[a.req] = 0 GROUP BY 1, 2
     LOOP
-        SELECT mark, above INTO reached, beyond FROM applied WHERE receiver = pair.receiver AND sender = pair.sender;
-        reached := coalesce(reached, 0);
-        IF beyond <> '{{}}' THEN
-            SELECT array_agg(x ORDER BY x) INTO beyond FROM unnest(beyond || pair.added) AS x;
+        reached := coalesce(pair.mark, 0);
+        beyond := '{{}}';
+        IF coalesce(pair.above, '{{}}') = '{{}}' AND pair.first = reached + 1 AND pair.last = reached + cardinality(pair.added) THEN
+            reached := pair.last;  -- in order and without a hole, as nearly always
         ELSE
-            beyond := pair.added;
+            SELECT array_agg(x ORDER BY x) INTO beyond FROM unnest(pair.above || pair.added) AS x;
+            IF beyond[1] = reached + 1 THEN
+                -- The consecutive numbers at the front move the mark.
+                SELECT max(x) INTO reached FROM unnest(beyond) WITH ORDINALITY AS u (x, i) WHERE x = reached + i;
+                SELECT coalesce(array_agg(x ORDER BY x), '{{}}') INTO beyond FROM unnest(beyond) AS x WHERE x > reached;
+            END IF;
         END IF;
-        IF beyond[1] = reached + 1 THEN
-            -- The consecutive numbers at the front move the mark.
-            SELECT max(x) INTO reached FROM unnest(beyond) WITH ORDINALITY AS u (x, i) WHERE x = reached + i;
-            SELECT coalesce(array_agg(x ORDER BY x), '{{}}') INTO beyond FROM unnest(beyond) AS x WHERE x > reached;
+        IF pair.mark IS NULL THEN
+            INSERT INTO applied VALUES (pair.receiver, pair.sender, reached, beyond);
+        ELSE
+            UPDATE applied SET mark = reached, above = beyond WHERE receiver = pair.receiver AND sender = pair.sender;
         END IF;
-        INSERT INTO applied VALUES (pair.receiver, pair.sender, reached, beyond)
-            ON CONFLICT (receiver, sender) DO UPDATE SET mark = excluded.mark, above = excluded.above;
     END LOOP;
 
     IF o_req <> '{{}}' THEN
