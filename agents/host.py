@@ -227,18 +227,23 @@ class Host:
             self._appending -= 1
             self._pump_soon()
         parcels: list[Parcel] = []
-        for (taken, unit, request), answer in zip(group, answers, strict=True):
+        accepted: list[_Decided] = []
+        for decided, answer in zip(group, answers, strict=True):
             if isinstance(answer, Appended):
-                parcels += self._accepted(unit, request, answer)
-                self._done(taken.deliveries)
-                self._put_back(taken.key)
+                accepted.append(decided)
+                parcels += _parcels(decided.request, answer)
             elif isinstance(answer, Fenced):
                 self._fail(answer)
             else:
-                self._look_again(unit, answer)
-                self.spawn(self._alone(taken, refused=0 if isinstance(answer, StoreUnavailable) else 1))
+                self._look_again(decided.unit, answer)
+                self.spawn(self._alone(decided.taken, refused=0 if isinstance(answer, StoreUnavailable) else 1))
         if parcels:
             self.outbox.publish(parcels)
+        self._mark([received for decided in accepted for received in decided.request.received])
+        for taken, unit, _ in accepted:
+            self._accepted(unit)
+            self._done(taken.deliveries)
+            self._put_back(taken.key)
 
     def _put_back(self, key: str) -> None:
         self._mailboxes.put_back(key)
@@ -341,20 +346,19 @@ class Host:
             except Fenced as error:
                 self._fail(error)
                 raise
-            parcels = self._accepted(unit, request, appended)
-            if parcels:
+            if parcels := _parcels(request, appended):
                 self.outbox.publish(parcels)
+            self._mark(request.received)
+            self._accepted(unit)
             return
         raise TooManyConflicts(f"refused {MAX_TRIES} times")
 
-    def _accepted(self, unit: Unit, request: Append, appended: Appended) -> list[Parcel]:
-        """An append is durable: remember what it made true. Gives the messages that may be published now."""
+    def _accepted(self, unit: Unit) -> None:
+        """What a unit says is durable."""
         if self._in_trouble:
             self._in_trouble = False
             log.warning("%s: the store is back", self.agent)
-        self._mark(request.received)
         unit.committed()
-        return [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]
 
     def _look_again(self, unit: Unit, refusal: Exception) -> None:
         """A decision did not become true: what it rested on is not trusted any more. A store in trouble is told of once."""
@@ -370,5 +374,13 @@ class Host:
             self.failed.set_exception(error)
 
     def _mark(self, received: Sequence[Received]) -> None:
+        numbers: dict[str, list[int]] = {}
         for sender, number in received:
-            self._marks[sender] = self._marks.get(sender, Marks()).add((number,))
+            numbers.setdefault(sender, []).append(number)
+        for sender, applied in numbers.items():
+            self._marks[sender] = self._marks.get(sender, Marks()).add(applied)
+
+
+def _parcels(request: Append, appended: Appended) -> list[Parcel]:
+    """The messages of an append that is durable, with the numbers that it gave them: now they may be published."""
+    return [Parcel(out.receiver, number, out.value) for out, number in zip(request.outgoing, appended.numbers, strict=True)]

@@ -134,6 +134,7 @@ class Writer:
 
     def _write(self, connection: sqlite3.Connection, requests: Sequence[Encoded]) -> list[Answer]:
         batch = Batch(connection)
+        batch.load(requests)
         answers: list[Answer] = [batch.add(encoded) for encoded in requests]
         batch.write()
         self._senders.update(encoded.request.writer for encoded in requests if encoded.request.outgoing)

@@ -28,6 +28,7 @@ from domain.streams import agent_stream, task_stream, workflow_stream
 from evaluation.bench import noop
 from evaluation.bench.figures import machine, percentile
 from evaluation.bench.ground import Ground, ground
+from runtime.child import spare_the_collector
 from runtime.clock import wall_clock_ms
 from store.opening import Store
 
@@ -117,6 +118,7 @@ async def measure(concurrency: Sequence[int], workflows: int = 400, database: st
 
 
 async def _measure(place: Ground, store: Store, concurrency: Sequence[int], workflows: int) -> dict[str, Any]:
+    spare_the_collector()  # as agents do
     host, loop = await _worker(store)
     background = asyncio.create_task(loop.apply())
     flows = iter(range(1 << 60))
