@@ -17,7 +17,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
         return InMemory()
     if request.param == "sqlite":
         return OnSqlite(tmp_path / "events.db")
-    return OnPostgres(request.getfixturevalue("postgres_database"))
+    return OnPostgres(request.getfixturevalue("postgres_emptied"))
 
 
 @pytest.fixture

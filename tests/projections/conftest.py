@@ -17,7 +17,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where the read database of the test lies."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'read.db'}"
-    return str(request.getfixturevalue("postgres_database"))
+    return str(request.getfixturevalue("postgres_emptied"))
 
 
 @pytest.fixture

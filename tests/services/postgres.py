@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from the programs that are installed; each test gets a database of its own in it."""
+"""A PostgreSQL server of the tests' own, from the programs that are installed, and databases in it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from store.postgres.connection import READ_SCHEMA
+from store.postgres.schema import SCHEMA
 from tests.services import die_with_parent, free_ports, missing
 
 SUPERUSER = "postgres"
@@ -179,6 +181,25 @@ async def postgres_database(postgres_url: str) -> AsyncIterator[str]:
     """The URL of an empty database of the test's own."""
     async with database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_shared(postgres_url: str) -> Iterator[str]:
+    """The URL of a database that tests use one after another."""
+    with database_of(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+async def postgres_emptied(postgres_shared: str) -> AsyncIterator[str]:
+    """The URL of a database that is empty: like `postgres_database`, for tests that are many and touch nothing but our schemas. To make
+    and drop a database takes longer than most of them."""
+    yield postgres_shared
+    async with _connected(postgres_shared) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA}, {READ_SCHEMA} CASCADE")
 
 
 @asynccontextmanager
