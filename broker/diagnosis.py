@@ -60,7 +60,7 @@ async def look(cluster: Cluster) -> Seen:
         try:
             await _ask(broker, cluster.security)
         except (OSError, KafkaError) as error:
-            unreachable.append(f"{broker}: {_reason(error, cluster.security)}")
+            unreachable.append(f"{broker}: {_reason(error, cluster.security).partition(';')[0]}")
         else:
             return seen
     raise KafkaRefused(

@@ -191,6 +191,16 @@ async def test_certificates_are_checked_on_both_sides(kafka_server: KafkaServer)
     assert await look(Cluster(kafka_server.addresses["MUTUAL"], security=showing))
 
 
+@pytest.mark.slow
+async def test_brokers_that_cannot_be_reached_where_they_say_they_are_are_told_from_a_dead_cluster(own_kafka: Start) -> None:
+    """The usual mistake with containers: the first address answers, and the one that it names does not."""
+    server = own_kafka(**{"advertised.listeners": "PLAINTEXT://127.0.0.1:1"})
+    with pytest.raises(
+        KafkaRefused, match=r"answers, but .* \(127.0.0.1:1: nobody answers \(Connection refused\)\); set .*advertised"
+    ):
+        await look(Cluster(server.bootstrap))
+
+
 @pytest.mark.parametrize(
     ("listener", "security", "said"),
     [
