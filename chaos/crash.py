@@ -22,6 +22,8 @@ import msgspec
 
 from domain.ports.probe import Point, Probe, nobody
 
+STANDS_S = 0.2
+"""A signal to a process may be taken by any of its threads; the one at the point would go on for a moment, so it waits for its fate."""
 SIGNALS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP, "TERM": signal.SIGTERM}
 
 
@@ -58,8 +60,8 @@ def probe(plan: Sequence[Crash], process: str, journal: Path) -> Probe:
     def stand(point: Point) -> None:
         hits[point] += 1
         for crash in mine:
-            if crash.point is point and crash.hit == hits[point]:
-                inject(crash, os.getpid(), journal)
+            if crash.point is point and crash.hit == hits[point] and inject(crash, os.getpid(), journal):
+                time.sleep(STANDS_S)
 
     return stand
 

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ class Process:
             self._hits += 1
             if self._hits == self._plan.hit:
                 os.kill(os.getpid(), self._plan.signal)
+                time.sleep(0.2)  # another thread may take the signal, and this one would go on for a moment
 
     async def run(self) -> None:
         agent = self._plan.agent

@@ -23,7 +23,9 @@ SELECT s.originator_id || '/' || json_extract(s.state, '$.step'),
 FROM stored_events s JOIN stored_events e ON e.originator_id = s.originator_id AND e.topic = 'workflow.StepCompleted'
     AND json_extract(e.state, '$.step') = json_extract(s.state, '$.step')
 WHERE s.topic = 'workflow.StepAssigned' AND s.originator_id NOT LIKE '%-close'
+    AND s.notification_id > (SELECT max(notification_id) FROM stored_events WHERE topic = 'agent.Ready')
 """
+"""Those before all agents were ready waited for a start and not for each other."""
 
 
 def latencies(swarm: Swarm) -> Mapping[str, int]:
@@ -48,6 +50,8 @@ def test_a_slow_step_delays_no_other_workflow_of_its_shard(
     assert document["elapsed_s"] > slow_s
     assert slow.outputs() == quick.outputs()
     without, beside = latencies(quick), latencies(slow)
-    assert without.keys() == beside.keys()
+    both = without.keys() & beside.keys()
+    assert len(both) >= PRODUCTS * 3, "there are steps enough to compare"
+    without, beside = {step: without[step] for step in both}, {step: beside[step] for step in both}
     report(f"latency: p99 of a step {p99(without)} ms, beside a step of {slow_s:.0f} s {p99(beside)} ms")
     assert p99(beside) <= p99(without) * AT_MOST + NOISE_MS
