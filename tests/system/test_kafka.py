@@ -57,6 +57,7 @@ def under_way(swarm: Swarm) -> Running:
     return running
 
 
+@pytest.mark.slow
 def test_two_swarms_on_one_cluster_do_not_meet(tmp_path: Path, kafka_address: str, peace: Undisturbed, target: Target) -> None:
     """At the same time, with the same feed: numbers of one that reached the other would pass for its own. One has two shards of each
     role, which are partitions."""
