@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -92,6 +92,29 @@ async def connect(place: Place, name: str) -> asyncpg.Connection:
         return await asyncpg.connect(place.url, **options(name))
 
 
+@asynccontextmanager
+async def session(place: Place, name: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for as long as the context lasts.
+
+    Raises:
+        DatabaseRefused, StoreUnavailable: also for what goes wrong inside.
+    """
+    connection = await connect(place, name)
+    try:
+        with told(place):
+            yield connection
+    finally:
+        await let_go(connection)
+
+
+async def let_go(connection: asyncpg.Connection) -> None:
+    """Close a connection, however it is."""
+    try:
+        await connection.close(timeout=2.0)
+    except TROUBLE:
+        connection.terminate()
+
+
 def options(name: str) -> dict[str, Any]:
     """What every connection of ours asks for."""
     return {
@@ -104,15 +127,10 @@ def options(name: str) -> dict[str, Any]:
 
 async def read_models_position(url: str) -> int:
     """Up to where the read models of this database are folded, 0 where there are none."""
-    place = place_of(url)
-    connection = await connect(place, "client")
-    try:
-        with told(place):
-            if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{READ_SCHEMA}.position"):
-                return 0
-            return int(await connection.fetchval(f"SELECT position FROM {READ_SCHEMA}.position") or 0)
-    finally:
-        await connection.close()
+    async with session(place_of(url), "client") as connection:
+        if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{READ_SCHEMA}.position"):
+            return 0
+        return int(await connection.fetchval(f"SELECT position FROM {READ_SCHEMA}.position") or 0)
 
 
 @contextmanager

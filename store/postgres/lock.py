@@ -8,7 +8,7 @@ import logging
 import asyncpg
 
 from domain.ports.store import StoreUnavailable
-from store.postgres.connection import TROUBLE, Place, connect, told
+from store.postgres.connection import Place, connect, let_go, session, told
 from store.postgres.schema import SWARM_LOCK, present
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,7 @@ class SwarmLock:
         """Let go of it."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                await connection.close(timeout=2.0)
-            except TROUBLE:
-                connection.terminate()
+            await let_go(connection)
 
 
 def _in_use(place: Place, holder: str | None) -> InUse:
@@ -87,22 +84,14 @@ async def must_be_free(place: Place) -> None:
         SchemaMismatch: the tables are something else or of another version.
         DatabaseRefused, StoreUnavailable: the database cannot be asked.
     """
-    connection = await connect(place, "client")
-    try:
-        with told(place):
-            await present(connection, place.shown)
-            holder = await connection.fetchval(_HOLDER, SWARM_LOCK)
-    finally:
-        await connection.close()
+    async with session(place, "client") as connection:
+        await present(connection, place.shown)
+        holder = await connection.fetchval(_HOLDER, SWARM_LOCK)
     if holder is not None:
         raise _in_use(place, holder)
 
 
 async def held(place: Place) -> bool:
     """Whether some supervisor runs a swarm on this database."""
-    connection = await connect(place, "client")
-    try:
-        with told(place):
-            return await connection.fetchval(_HOLDER, SWARM_LOCK) is not None
-    finally:
-        await connection.close()
+    async with session(place, "client") as connection:
+        return await connection.fetchval(_HOLDER, SWARM_LOCK) is not None

@@ -22,7 +22,7 @@ import asyncpg
 from domain.ports.probe import Point, Probe
 from domain.ports.store import AlreadyApplied, Append, Appended, Refused, StoreUnavailable, VersionConflict
 from store.postgres import schema
-from store.postgres.connection import TROUBLE, Place, told
+from store.postgres.connection import TROUBLE, Place, let_go, told
 from store.request import Encoded, fenced
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,6 @@ class Writer:
             taken = self._take()
             try:
                 answers = await self._commit([encoded for encoded, _ in taken])
-            except StoreUnavailable as error:
-                answers = [error] * len(taken)
             except Exception as error:  # noqa: BLE001 a mistake in a request must reach its caller, not end the writer
                 answers = [error] * len(taken)
             for (_, future), answer in zip(taken, answers, strict=True):
@@ -214,10 +212,7 @@ class Writer:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                await connection.close(timeout=2.0)
-            except TROUBLE:
-                connection.terminate()
+            await let_go(connection)
 
 
 def _columns(batch: Sequence[Encoded]) -> list[Any]:
