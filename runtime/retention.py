@@ -21,6 +21,7 @@ from domain.ports.store import NoContent
 from domain.streams import agent_stream, kind_of
 from runtime import deadletters
 from store.audit import EventRow
+from store.keeping import reached_from
 from store.opening import Store
 
 AT_ONCE = 200
@@ -147,14 +148,7 @@ class Survey:
             await self._fetch(store, inner)
 
     def _reached(self, names: Iterable[str]) -> set[str]:
-        reached, waiting = set(names), list(names)
-        while waiting:
-            document = self.documents.get(waiting.pop())
-            if document is not None:
-                new = document.names - reached
-                reached |= new
-                waiting += new
-        return reached
+        return reached_from(names, lambda name: self.documents[name].names if name in self.documents else ())
 
     def _take(self, rows: Sequence[EventRow]) -> None:
         for position, stream, version, topic, state in rows:
@@ -211,7 +205,7 @@ async def vacuum(store: Store, limits: Limits, now_ms: int, *, dry_run: bool = F
     freed.dead_letters = len(discarded)
     # What the letters held is gone already, where nobody else needs it.
     documents, size = erased.documents, erased.bytes
-    held = {survey.expired[letter] for letter in survey.expired}
+    held = set(survey.expired.values())
     waiting = [name for name in survey.free if name not in held]
     for first in range(0, len(waiting), AT_ONCE):
         await survey.follow(store)

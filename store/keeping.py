@@ -75,12 +75,15 @@ class Keeping(Protocol):
 
 def names_reached(names: Iterable[str], document: Callable[[str], bytes | None]) -> set[str]:
     """These names, and all that the documents behind them name, and so on."""
+    return reached_from(names, lambda name: named(data) if (data := document(name)) is not None else ())
+
+
+def reached_from(names: Iterable[str], named_by: Callable[[str], Iterable[str]]) -> set[str]:
+    """As `names_reached`, for documents of which only the names that they hold are known."""
     reached = set(names)
     waiting = list(reached)
     while waiting:
-        data = document(waiting.pop())
-        if data is not None:
-            new = named(data) - reached
-            reached |= new
-            waiting += new
+        new = set(named_by(waiting.pop())) - reached
+        reached |= new
+        waiting += new
     return reached
