@@ -1,5 +1,5 @@
 """What every child has imported before it is forked: a sixth of a second of skills alone, seven times over, is most of a start. The
-fork server imports this module, and nothing else does.
+command imports this module, then makes the fork server a copy of itself; so does a server that takes the place of one that died.
 
 The garbage collector rests meanwhile: among a hundred thousand new classes and functions it finds nothing, and looking takes a
 quarter of the time. What is there at the end is frozen, so that no child's collector touches, and so copies, what is shared.

@@ -1,7 +1,8 @@
 """Child processes: started from a fork server that has everything imported, watched by pidfd, ended by signal.
 
 Rules:
-- The supervisor, which hosts the embedded broker's threads, never forks: a small server process does, and each child is its copy.
+- The supervisor, which hosts the embedded broker's threads, never forks: a small server process does, and each child is its copy. The
+  server itself is a copy of the command, made while that has one thread and nothing open; one that died is replaced by a fresh process.
 - Nobody is orphaned. The kernel kills a child when the fork server dies (PR_SET_PDEATHSIG), the fork server ends when the supervisor
   dies (its pipe closes), and a child's heartbeat thread exits when its own pipe to the supervisor closes.
 - Whether a child is dead is asked of its pidfd, never of multiprocessing: without its server, that calls living children dead.
@@ -15,21 +16,27 @@ import multiprocessing
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import msgspec
 
 log = logging.getLogger(__name__)
 
 PRELOAD = ["runtime.preload"]
-_PR_SET_PDEATHSIG = 1
+SERVER = "fork-server"
+"""What the server calls itself in lists of processes."""
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PRIVATE_SERVER_KNOWN = sys.version_info < (3, 14)
+"""From 3.14 on, a server asks for a key that multiprocessing alone hands over."""
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +101,7 @@ class Child:
 
 
 class ForkServer:
-    """Starts children. `start` may be called from a thread: the first call starts the server, which takes its imports' time."""
+    """Starts children. `start` may be called from a thread: where there is no server it starts one, which takes its imports' time."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -109,6 +116,26 @@ class ForkServer:
         """Have the server running; it goes on importing when this returns."""
         with self._lock:
             forkserver.ensure_running()
+
+    def fork(self) -> None:
+        """Have a copy of this process be the server: whoever has imported `PRELOAD` already spares the machine a second of doing it
+        again. With a second thread, which a copy would lack and whose locks it would hold for ever, the server is a fresh process."""
+        if threading.active_count() > 1 or not _PRIVATE_SERVER_KNOWN:
+            self.ensure_running()
+            return
+        with self._lock, socket.socket(socket.AF_UNIX) as listener:
+            resource_tracker.ensure_running()
+            listener.bind("")  # Linux finds a name, which is no file's
+            listener.listen()
+            alive, lifeline = os.pipe()
+            sys.stdout.flush()
+            sys.stderr.flush()  # or each child would say again what waits to be said
+            if not (pid := os.fork()):
+                _serve(listener.fileno(), alive)
+            os.close(alive)
+            server: Any = forkserver._forkserver  # as its `ensure_running` leaves it
+            server._forkserver_address = listener.getsockname()
+            server._forkserver_alive_fd, server._forkserver_pid = lifeline, pid
 
     def start(self, name: str, main: Callable[..., None], *arguments: Any) -> Child:
         """Start a process that runs `main(name, lifeline, beats, *arguments)`."""
@@ -134,11 +161,33 @@ class ForkServer:
                 forkserver._forkserver._stop()  # type: ignore[attr-defined]  # reaps it, and lets another one be started
 
 
+# --- in the server --------------------------------------------------------------------------------------------------
+
+
+def _serve(listener: int, alive: int) -> NoReturn:
+    """Be the fork server from here on; nothing of the command goes on in this copy of it."""
+    try:
+        _call_oneself(SERVER)
+        # The lock of the data dir is open here, too, and is held for as long as anybody has it open.
+        for handle in {int(place.name) for place in Path("/proc/self/fd").iterdir()} - {0, 1, 2, listener, alive}:
+            os.closerange(handle, handle + 1)  # which minds nothing: one of them was the listing's own
+        forkserver.main(listener, alive, [])
+    finally:
+        os._exit(0)  # what the command would still have done is not done twice
+
+
+def _call_oneself(name: str) -> None:
+    """Be found under this name, or its first 15 bytes, by `ps`, `top` and the like."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
+
+
 # --- in the child ---------------------------------------------------------------------------------------------------
 
 
 def _enter(main: Callable[..., None], name: str, lifeline: Connection, beats: Connection, *arguments: Any) -> None:
     die_with_parent()
+    _call_oneself(name)
     _leave_the_server_alone()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group: the supervisor decides what it means
     main(name, lifeline, beats, *arguments)

@@ -46,6 +46,16 @@ class Options(NamedTuple):
     shards: Mapping[str, int] = {}
 
 
+class Wish(NamedTuple):
+    """What the user asked for. `abandon` says what to do with another run that is not finished; no `files`: finish that one."""
+
+    files: Files | None
+    options: Options
+    out: Path
+    overwrite: bool = False
+    abandon: bool = False
+
+
 class Inputs(NamedTuple):
     """The files, read and checked. `key_of` depends on their bytes and on the options."""
 

@@ -7,7 +7,6 @@ import datetime
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -44,16 +43,6 @@ class Interrupted(Exception):
     """The user stopped the command: the run stays as it is, and the same command goes on with it."""
 
 
-class Wish(NamedTuple):
-    """What the user asked for. `abandon` says what to do with another run that is not finished; no `files`: finish that one."""
-
-    files: request.Files | None
-    options: request.Options
-    out: Path
-    overwrite: bool = False
-    abandon: bool = False
-
-
 class View(NamedTuple):
     """Where progress goes: `progress` about ten times a second, `say` for news."""
 
@@ -72,7 +61,7 @@ class Found(NamedTuple):
 
 
 async def execute(
-    wish: Wish, inputs: request.Inputs | None, settings: Settings, data: DataDir, view: View, hook: Hook | None = None
+    wish: request.Wish, inputs: request.Inputs | None, settings: Settings, data: DataDir, view: View, hook: Hook | None = None
 ) -> dict[str, Any]:
     """Do what the user wishes; gives the document of COMMANDS ("Running"). The files are read and
     the data dir is open and locked.
@@ -112,7 +101,7 @@ async def execute(
 # --- which run ------------------------------------------------------------------------------------------------------
 
 
-async def _find_or_begin(store: Store, wish: Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
+async def _find_or_begin(store: Store, wish: request.Wish, inputs: request.Inputs | None, say: Callable[[str], None]) -> Found:
     known = await runs(store)
     unfinished = [found for found in known if found.run.status not in run.OVER]
     waiting = [*unfinished, *(found for found in known if found.run.undelivered)]

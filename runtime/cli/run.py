@@ -14,8 +14,8 @@ from runtime.cli.errors import BadUsage
 
 if TYPE_CHECKING:
     from runtime.datadir import DataDir
-    from runtime.request import Inputs
-    from runtime.runner import Hook, Wish
+    from runtime.request import Inputs, Wish
+    from runtime.runner import Hook
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DEMO_VICTIM = "marketing_outreach/0"
@@ -72,7 +72,6 @@ def run(
     data dir finishes what was interrupted.
     """
     from runtime import request
-    from runtime.runner import Wish
 
     if resume and abandon:
         raise BadUsage("--resume and --abandon exclude each other")
@@ -82,7 +81,7 @@ def run(
     if products is None and not resume:
         raise BadUsage("--products FEED.csv is missing; only --resume goes without")
     files = None if products is None or resume else request.Files(products, stock, reviews)
-    wish = Wish(files, options, out, overwrite, abandon)
+    wish = request.Wish(files, options, out, overwrite, abandon)
     return _execute(call, wish, strict=strict, new_kafka=new_kafka)
 
 
@@ -97,13 +96,12 @@ def demo(
     process takes its place, and the run ends as if nothing had happened.
     """
     from runtime import request
-    from runtime.runner import Wish
 
     files = request.Files(EXAMPLES / "catalogue.csv", EXAMPLES / "stock.csv", EXAMPLES / "reviews.csv")
     if not files.products.exists():
         raise BadUsage(f"{EXAMPLES}: the demo's catalogue is in the project's repository; run it from a clone")
     options = request.Options("product-launch-campaign", 0, None, call.settings.currency, False, DEMO_WINDOW)
-    return _execute(call, Wish(files, options, out, overwrite=True), hook=kill_half_way if kill else None)
+    return _execute(call, request.Wish(files, options, out, overwrite=True), hook=kill_half_way if kill else None)
 
 
 def _execute(
@@ -113,7 +111,6 @@ def _execute(
 
     from runtime import outputs, request
     from runtime.cli import before
-    from runtime.processes import ForkServer
 
     # First what may be wrong: it leaves nothing behind, not even a data dir.
     inputs = request.read(wish.files, wish.options) if wish.files is not None else None
@@ -126,8 +123,11 @@ def _execute(
     data = call.data(create=inputs is not None)
     data.lock()
     before.kafka_is_the_same(call, data, seen, new_kafka)
+    import runtime.preload  # noqa: F401 what this process and all others of the swarm need, imported once for all of them
+    from runtime.processes import ForkServer
+
     server = ForkServer()
-    server.ensure_running()  # it imports for all children while this process imports for itself
+    server.fork()
     try:
         return _swarm(call, wish, inputs, data, strict, hook)
     finally:

@@ -53,10 +53,11 @@ def nobody_is_left(swarm: Swarm) -> None:
 
 
 def fork_server(swarm: Swarm, supervisor: int) -> int:
-    """The child of the supervisor that starts all others; 0 while there is none."""
-    children = [process.pid for process in swarm.processes() if process.parent == supervisor]
-    servers = [pid for pid in children if b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return servers[0] if servers else 0
+    """The child of the supervisor that starts all others, be it a copy or a fresh process; 0 while there is none."""
+    children = [Path(f"/proc/{process.pid}") for process in swarm.processes() if process.parent == supervisor]
+    copies = [place for place in children if (place / "comm").read_text() == "fork-server\n"]
+    fresh = [place for place in children if b"multiprocessing.forkserver" in (place / "cmdline").read_bytes()]
+    return int([*copies, *fresh, Path("0")][0].name)
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["all awake", "one frozen"])
@@ -76,6 +77,8 @@ def test_a_killed_fork_server_takes_its_children_along_and_all_are_replaced(held
     server = fork_server(swarm, running.pid)
     children = {process.pid for process in swarm.processes() if process.parent == server}
     assert len(children) >= len(AGENTS)
+    opened = {str(handle.readlink()) for handle in Path(f"/proc/{server}/fd").iterdir()}
+    assert not [name for name in opened if name.startswith(str(swarm.data))], "the lock of the data dir is the supervisor's alone"
     os.kill(swarm.pid_of("lead/0"), signal.SIGSTOP)
     os.kill(server, signal.SIGKILL)
     until(lambda: not children & {process.pid for process in swarm.processes()}, "its children are gone", 10.0)
