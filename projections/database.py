@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -109,7 +109,11 @@ async def ensure_namespace(connection: AsyncConnection) -> None:
 
 def insert_into(table: Any, dialect: str) -> Any:
     """The dialect's own INSERT, which knows ON CONFLICT."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 as the driver: a swarm on SQLite does without it
+
+    return postgresql.insert(table)
 
 
 def is_passing(error: DBAPIError) -> bool:

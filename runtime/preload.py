@@ -17,9 +17,10 @@ for _module in (
     "projections.schema",
     "faststream.kafka",
     "aiokafka",
-    "httpx",
+    "anyio._backends._asyncio",  # FastStream has it imported when it stops: each process at its end, on its own
     "jsonschema_rs",
     "sqlalchemy.ext.asyncio",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
     "aiosqlite",
 ):
     importlib.import_module(_module)

@@ -17,7 +17,6 @@ from domain.ports.probe import Point, Probe, nobody
 from domain.ports.store import EventStore
 from runtime.clock import wall_clock_ms
 from runtime.datadir import DataDir
-from runtime.effects.gateway import Gateway
 from runtime.effects.spool import Spool
 from runtime.settings import Settings
 from store.opening import Store, is_postgres, open_store
@@ -34,6 +33,17 @@ SKILL_MODULES = (
     "agents.roles.analytics_reporter",
 )
 """Each offers `SKILLS`, the skills of one role. Plugins name further modules of this shape."""
+
+
+def import_adapters(settings: Settings, data: DataDir) -> None:
+    """Import the adapters that these settings name, which nobody else needs: before processes are forked that would each do so."""
+    modules = ["store.sqlite"]
+    if is_postgres(data.database):
+        modules = ["store.postgres.store", "sqlalchemy.dialects.postgresql.asyncpg"]
+    if settings.effects_url:
+        modules.append("runtime.effects.gateway")
+    for name in modules:
+        importlib.import_module(name)
 
 
 async def event_store(data: DataDir, probe: Probe = nobody, name: str = "client") -> Store:
@@ -54,6 +64,8 @@ def swarm_lock(data: DataDir) -> SwarmLock | None:
 def effects(settings: Settings, data: DataDir) -> EffectAdapter:
     """Where effects go: the gateway, or the spool in the data dir."""
     if settings.effects_url:
+        from runtime.effects.gateway import Gateway
+
         return Gateway(settings.effects_url, settings.effect_timeout_s)
     return Spool(data.effects)
 

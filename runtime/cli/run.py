@@ -124,8 +124,10 @@ def _execute(
     data.lock()
     before.kafka_is_the_same(call, data, seen, new_kafka)
     import runtime.preload  # noqa: F401 what this process and all others of the swarm need, imported once for all of them
+    from runtime import wiring
     from runtime.processes import ForkServer
 
+    wiring.import_adapters(call.settings, data)
     server = ForkServer()
     server.fork()
     try:
