@@ -67,7 +67,9 @@ PRODUCTS, WINDOW = 16, 8
 class Undisturbed(NamedTuple):
     """What a run gives that is left in peace."""
 
+    swarm: Swarm
     feed: Feed
+    run_id: str
     outputs: dict[str, bytes]
     effects: Counter[tuple[str, str]]
     tasks: set[str]
@@ -85,9 +87,11 @@ def peace(tmp_path_factory: pytest.TempPathFactory, target: Target, feed_of: Cal
     """One run for all whose own runs must give the same."""
     feed, home = feed_of(PRODUCTS), tmp_path_factory.mktemp("peace") / "peace"
     swarm = launch(home, feed, target, [{"kind": "count", "id": "census"}])
-    assert swarm.run().document["status"] == "completed"
+    document = swarm.run().document
+    assert document["status"] == "completed"
+    effects, tasks = target.done(home.name), set(swarm.done("task.Completed"))
     counted = census.read(swarm.data / "chaos")
-    return Undisturbed(feed, swarm.outputs(), target.done(home.name), set(swarm.done("task.Completed")), swarm.head(), counted)
+    return Undisturbed(swarm, feed, document["run_id"], swarm.outputs(), effects, tasks, swarm.head(), counted)
 
 
 @pytest.fixture

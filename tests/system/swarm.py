@@ -1,4 +1,5 @@
-"""A swarm as its user sees it: a command in a process of its own, a data dir, files. Nothing here looks inside the program.
+"""A swarm as its user sees it: a command in a process of its own, a data dir, files. Nothing here looks inside the program, and what is
+asked of a swarm is asked by its commands.
 
 The processes of a swarm are told by their environment, which names the data dir: so orphans are found, too, whoever is their parent.
 """
@@ -11,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -18,14 +20,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from typer.testing import CliRunner
 
 from chaos import crash
+from runtime.cli import app
 from tests.system.feed import Feed
 
 REHYDRATE = Path(sys.executable).with_name("rehydrate")
 ROOT = Path(__file__).parents[2]
 SEED, AS_OF = "7", "2026-11-21"
 PATIENCE_S = 90.0
+_ONE_ASKS = threading.Lock()
+"""Who calls a command in this process takes its stdout away from all threads."""
 TICK_HZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -123,7 +129,15 @@ class Swarm:
 
     def verify(self) -> Any:
         """What `rehydrate replay verify` says."""
-        return self.start("replay", "verify", "--json").wait().document
+        return self.ask("replay", "verify")
+
+    def ask(self, *words: str) -> Any:
+        """The document of a command that tells what there is. It is called in this process: to start another one takes a second, and
+        what is asked for is its answer."""
+        ours = {name: None for name in os.environ if name.startswith("REHYDRATE_")}
+        with _ONE_ASKS:
+            ended = CliRunner().invoke(app, [*words, "--json", "--data-dir", str(self.data)], env=ours)
+        return Ended(ended.exit_code, ended.stdout_bytes, f"{ended.stderr}{ended.stdout}", 0.0).document
 
     # --- what there is to see ----------------------------------------------------------------------------------------
 
