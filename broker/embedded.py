@@ -8,10 +8,14 @@ therefore must not fork afterwards.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 _PRODUCER = 0
+NUDGE_AFTER_S = 0.005
 
 
 class EmbeddedKafkaUnavailable(Exception):
@@ -33,16 +37,41 @@ class EmbeddedKafka:
             raise EmbeddedKafkaUnavailable(error.value.decode())
         self._cluster = self._lib.rd_kafka_mock_cluster_new(self._client, 1)
         self.bootstrap: str = self._lib.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-        for topic, partitions in topics.items():
-            if self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1):
-                raise EmbeddedKafkaUnavailable(f"topic {topic} could not be created")
+        with _nudged(self.bootstrap):
+            for topic, partitions in topics.items():
+                if self._lib.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1):
+                    raise EmbeddedKafkaUnavailable(f"topic {topic} could not be created")
 
     def stop(self) -> None:
         """Close all connections and forget all messages."""
         if self._cluster:
-            self._lib.rd_kafka_mock_cluster_destroy(self._cluster)
+            with _nudged(self.bootstrap):
+                self._lib.rd_kafka_mock_cluster_destroy(self._cluster)
             self._lib.rd_kafka_destroy(self._client)
             self._cluster = None
+
+
+@contextmanager
+def _nudged(bootstrap: str) -> Iterator[None]:
+    """The mock cluster does at once what it is told meanwhile. Its thread forgets to look at a command that comes just while it notes
+    the one before as seen, and sleeps on for a second, unless something happens on the network: so somebody connects."""
+    host, _, port = bootstrap.partition(":")
+    over = threading.Event()
+
+    def nudge() -> None:
+        while not over.wait(NUDGE_AFTER_S):
+            try:
+                socket.create_connection((host, int(port)), timeout=1.0).close()
+            except OSError:
+                pass  # it has gone, as it was told to
+
+    thread = threading.Thread(target=nudge, name="nudge", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _load() -> ctypes.CDLL:
