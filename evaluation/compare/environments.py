@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from evaluation.compare.child import CannotMeasure, run
@@ -71,10 +72,11 @@ async def _make(home: Path, python: Path, lock: Path) -> None:
             return
         except CannotMeasure:
             shutil.rmtree(home, ignore_errors=True)  # pip knows the index of its own configuration
-    await _run([sys.executable, "-m", "venv", str(home)])
-    await _run(
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *_EXACTLY, str(lock)]
-    )
+    # Our own pip installs into any environment. To put one into each takes seconds, and is for who has none.
+    ours = find_spec("pip") is not None
+    await _run([sys.executable, "-m", "venv", *(["--without-pip"] if ours else []), str(home)])
+    pip = [sys.executable, "-m", "pip", "--python", str(python)] if ours else [str(python), "-m", "pip"]
+    await _run([*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *_EXACTLY, str(lock)])
 
 
 _EXACTLY = ("--require-hashes", "--no-deps", "--requirement")
