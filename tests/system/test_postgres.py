@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +14,22 @@ import pytest
 from domain.ports.probe import Point
 from domain.role import Role
 from tests.services.postgres import PostgresServer, database_of, server
-from tests.system.conftest import Target
+from tests.system.conftest import Target, Undisturbed
 from tests.system.feed import Feed
 from tests.system.on_postgres import PostgresSwarm
-from tests.system.swarm import Swarm, until
+from tests.system.swarm import until
 
 pytestmark = pytest.mark.services
 
-PRODUCTS = 12
 OUTAGE_S = 30.0
 MARKETING = "marketing_outreach/0"
 AGENTS = tuple(f"{role}/0" for role in Role)
 
 
 @pytest.fixture(scope="module")
-def peace(tmp_path_factory: pytest.TempPathFactory, feed_of: Callable[[int], Feed]) -> tuple[Feed, dict[str, bytes]]:
+def peace(peace: Undisturbed) -> tuple[Feed, dict[str, bytes]]:
     """A feed, and what a run on SQLite gives for it."""
-    feed = feed_of(PRODUCTS)
-    swarm = Swarm(tmp_path_factory.mktemp("peace"), feed)
-    assert swarm.run().document["status"] == "completed"
-    return feed, swarm.outputs()
+    return peace.feed, peace.outputs
 
 
 @pytest.mark.parametrize("shards", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
