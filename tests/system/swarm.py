@@ -134,9 +134,8 @@ class Swarm:
     def ask(self, *words: str) -> Any:
         """The document of a command that tells what there is. It is called in this process: to start another one takes a second, and
         what is asked for is its answer."""
-        ours = {name: None for name in os.environ if name.startswith("REHYDRATE_")}
         with _ONE_ASKS:
-            ended = CliRunner().invoke(app, [*words, "--json", "--data-dir", str(self.data)], env=ours)
+            ended = CliRunner().invoke(app, [*words, "--json", "--data-dir", str(self.data)])
         return Ended(ended.exit_code, ended.stdout_bytes, f"{ended.stderr}{ended.stdout}", 0.0).document
 
     # --- what there is to see ----------------------------------------------------------------------------------------
