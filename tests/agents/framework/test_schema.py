@@ -124,3 +124,25 @@ def test_the_fast_validator_agrees_with_the_reference(document: Any) -> None:
     except InvalidData:
         fits = False
     assert fits == jsonschema.Draft7Validator(PRODUCT).is_valid(document)
+
+
+KEYWORDS = ("type", "properties", "required", "minimum", "items", "enum", "additionalProperties", "allOf", "$ref", "title")
+
+
+@given(st.dictionaries(st.sampled_from(KEYWORDS), VALUES, max_size=3))
+def test_what_the_reference_takes_for_no_schema_is_refused(wrong: dict[str, Any]) -> None:
+    """And what it takes for one is refused for its references alone."""
+    try:
+        schema.compile(wrong)
+        refused = ""
+    except InvalidSchema as error:
+        refused = str(error)
+    assert bool(refused) == (not is_schema(wrong)) or "$ref" in str(wrong)
+
+
+def is_schema(given: dict[str, Any]) -> bool:
+    try:
+        jsonschema.Draft7Validator.check_schema(given)
+    except jsonschema.SchemaError:
+        return False
+    return True
