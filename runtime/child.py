@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
+import uvloop
+
 from agents.host import Host
 from agents.lead import Lead
 from agents.states import Held, load
@@ -70,7 +72,7 @@ def projector_main(name: str, lifeline: Connection, beats: Connection, order: Or
 def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
     """Run the process to its end. What ends it goes to its log, which the user is pointed to; stderr is the supervisor's."""
     try:
-        sys.exit(asyncio.run(work))
+        sys.exit(uvloop.run(work))
     except Exception:
         log.exception("the process ends")
         sys.exit(1)

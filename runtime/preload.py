@@ -22,6 +22,7 @@ for _module in (
     "sqlalchemy.ext.asyncio",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "aiosqlite",
+    "uvloop",
 ):
     importlib.import_module(_module)
 for _module in importlib.import_module("runtime.wiring").SKILL_MODULES:

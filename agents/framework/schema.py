@@ -1,7 +1,7 @@
 """JSON Schema (draft-07) for what goes into an agent and what comes out.
 
-A schema is checked against the meta-schema, then compiled, both by jsonschema-rs: the reference in Python, which tests hold it against,
-would be a tenth of a second of each start, and ten milliseconds more of each worker's, while its messages wait.
+A schema is checked against the meta-schema, then compiled, both by jsonschema-rs; what is wrong with one says jsonschema, the reference in
+Python, which would else be a tenth of a second of each start, and ten milliseconds more of each worker's, while its messages wait.
 Stricter than the libraries' defaults, each for a reason:
 - `format` is asserted, and one that draft-07 does not define is refused: it would be a check that nobody makes;
 - a remote `$ref` is refused: a check must not depend on a network;
@@ -76,11 +76,22 @@ def compile(schema: dict[str, Any]) -> Check:
             schema, validate_formats=True, ignore_unknown_formats=False, mask=_MASK, offline=True
         )
     except jsonschema_rs.ValidationError as error:
-        place = _pointer(error.instance_path) or "its root"
-        raise InvalidSchema(f"at {place}: {bounded(error.message, MESSAGE_LENGTH)}") from error
+        raise _invalid(schema, error) from error
     except ValueError as error:
         raise InvalidSchema(bounded(str(error), MESSAGE_LENGTH)) from error
     return Check(validator)
+
+
+def _invalid(schema: dict[str, Any], found: jsonschema_rs.ValidationError) -> InvalidSchema:
+    """What is wrong with a schema, in the words of the reference, which picks the error that explains most of the others."""
+    import jsonschema  # noqa: PLC0415 a tenth of a second, which only a wrong schema should take
+
+    path, message = found.instance_path, found.message
+    try:
+        jsonschema.Draft7Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        path, message = list(error.absolute_path), error.message
+    return InvalidSchema(f"at {_pointer(path) or 'its root'}: {bounded(message, MESSAGE_LENGTH)}")
 
 
 def _pointer(path: Any) -> str:
