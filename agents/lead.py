@@ -40,10 +40,10 @@ class Lead:
 
     async def receive(self, delivery: Delivery, unit: Unit) -> None:
         match delivery.message.body:
-            case TaskAssign(task=task):
-                await self._assigned(task, delivery.message.header.sender, unit)
             case TaskComplete(task=ref, output=output, attempts=attempts):
                 await self._completed(ref, output, attempts, unit)
+            case TaskAssign(task=task):
+                await self._assigned(task, delivery.message.header.sender, unit)
             case TaskFail(task=ref, failure=failure, attempts=attempts):
                 await self._failed(ref, failure, attempts, unit)
             case NotUnderstood(task=ref, reason=reason) if ref is not None:

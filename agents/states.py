@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from domain.ports.store import EventStore
 from domain.streams import Kind, kind_of, snapshot_codec
@@ -16,7 +18,7 @@ from domain.streams import Kind, kind_of, snapshot_codec
 CAPACITY = 4096
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A state and the version of the stream that it follows from."""
 
     state: Any

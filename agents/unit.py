@@ -72,8 +72,10 @@ class Unit:
             events = decision
         if not events:
             return
-        state = await self.state(stream, new=new)
-        version = self._after[stream].version
+        if stream not in self._after:
+            await self.state(stream, new=new)
+        held = self._after[stream]
+        state, version = held.state, held.version
         kind = kind_of(stream)
         for event in events:
             state = kind.evolve(state, event)
@@ -89,7 +91,8 @@ class Unit:
                     causation_id=self._cause,
                 )
                 self._outgoing.append(Outgoing(tell.receiver, self._encode(message), message.header.message_id))
-        self._events.setdefault(stream, []).extend(events)
+        known = self._events.get(stream)
+        self._events[stream] = [*events] if known is None else [*known, *events]
         self._after[stream] = Held(state, version)
 
     def keep(self, data: bytes) -> str:

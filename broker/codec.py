@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ def encode(message: Message) -> bytes:
 
 def digest(key: bytes | None, number: int, sender: str, receiver: str, value: bytes) -> str:
     """SHA-256, or HMAC-SHA-256 with a key, over all that must not change on the way."""
-    covered = b"%d\x1f%s\x1f%s\x1f" % (number, sender.encode(), receiver.encode())
+    covered = f"{number}\x1f{sender}\x1f{receiver}\x1f".encode()
     if key is not None:
         return hmac.new(key, covered + value, hashlib.sha256).hexdigest()
     hashed = hashlib.sha256(covered)
@@ -81,7 +81,7 @@ def kafka_headers(sender: str, parcel: Parcel, key: bytes | None) -> KafkaHeader
 def read(receiver: str, value: bytes | None, headers: KafkaHeaders, place: Place, key: bytes | None) -> Arrived:
     """What a record holds, for the agent that received it. Never raises: what cannot be read says why."""
     raw = value or b""
-    found = {name: data for name, data in headers if name in _OURS}
+    found = dict(headers)
     try:
         sender, number, given = found[SENDER].decode(), int(found[NUMBER]), bytes(found[DIGEST])
         if found[NUMBER] != b"%d" % number:
@@ -121,6 +121,3 @@ def _authentic(received: Received, raw: bytes, place: Place, receiver: str) -> A
             header.correlation_id,
         )
     return Delivery(Message(header, body), received, raw, place)
-
-
-_OURS: Mapping[str, None] = dict.fromkeys((SENDER, NUMBER, DIGEST))

@@ -6,7 +6,7 @@ docs draw it, and a test proves that each one can be walked to its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -45,11 +45,23 @@ class Graph:
             self.order = tuple(TopologicalSorter({step.name: step.after for step in steps}).static_order())
         except CycleError as error:
             raise BadGraph(f"{name}: steps wait for each other: {' → '.join(error.args[1])}") from error
+        self.behind: Mapping[str, Sequence[str]] = {name: self._behind(name) for name in self.steps}
+        """All steps on the way to each, in declared order."""
 
-    def ready(self, completed: Iterable[str], begun: Iterable[str]) -> list[Step]:
+    def _behind(self, name: str) -> list[str]:
+        behind: set[str] = set()
+        todo = [*self.steps[name].after]
+        while todo:
+            before = todo.pop()
+            if before not in behind:
+                behind.add(before)
+                todo += self.steps[before].after
+        return [name for name in self.steps if name in behind]
+
+    def ready(self, completed: Iterable[str], begun: Container[str]) -> list[Step]:
         """The steps that can begin now: all they wait for is completed, and they have not begun. In declared order."""
-        done, seen = set(completed), set(begun)
-        return [step for name, step in self.steps.items() if name not in seen and done.issuperset(step.after)]
+        done = frozenset(completed)
+        return [step for name, step in self.steps.items() if name not in begun and done.issuperset(step.after)]
 
 
 GRAPHS: dict[str, Graph] = {}

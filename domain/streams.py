@@ -12,6 +12,7 @@ A name is `<kind>-<key>`, readable in every tool and derived, never drawn: the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -63,6 +64,9 @@ class Kind(NamedTuple, Generic[S]):
 
 KINDS: dict[str, Kind[Any]] = {}
 
+REMEMBERED = 4096
+"""So many names are not taken apart again: a message asks for each of its own several times."""
+
 
 def register(kind: Kind[S]) -> Kind[S]:
     """Put a kind into the table; a second one of the same name is a mistake of the programmer."""
@@ -76,6 +80,7 @@ class UnknownKind(ValueError):
     """The name does not begin with a kind that this version knows."""
 
 
+@lru_cache(REMEMBERED)
 def kind_of(stream: str) -> Kind[Any]:
     """The kind of a stream, from its name.
 
@@ -108,6 +113,7 @@ class TaskName(NamedTuple):
     step: str
 
 
+@lru_cache(REMEMBERED)
 def task_name(stream: str) -> TaskName:
     """Take a task stream's name apart.
 
@@ -121,6 +127,7 @@ def task_name(stream: str) -> TaskName:
     return TaskName(f"workflow-{workflow}", step)
 
 
+@lru_cache(REMEMBERED)
 def run_of(stream: str) -> str:
     """The run that a workflow or task belongs to."""
     parts = stream.split("-")

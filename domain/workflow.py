@@ -190,7 +190,7 @@ def start(workflow: Workflow, task: Task, reply_to: str, now_ms: int) -> Decisio
         parameters=task.parameters,
     )
     state = evolve(workflow, begun)
-    return Decision([begun, *_assign_ready(state, now_ms)])
+    return Decision([begun, *_assign_ready(state, _completed(state), now_ms)])
 
 
 def complete_step(workflow: Workflow, step: str, output: dict[str, Any], attempts: int, now_ms: int) -> Decision:
@@ -200,9 +200,10 @@ def complete_step(workflow: Workflow, step: str, output: dict[str, Any], attempt
     completed = StepCompleted(at_ms=now_ms, step=step, output=output, attempts=attempts)
     events: list[Event] = [completed]
     state = evolve(workflow, completed)
-    if all(name in state.steps and state.steps[name].status is StepStatus.COMPLETED for name in GRAPHS[state.start.graph].steps):
+    done = _completed(state)
+    if done.issuperset(GRAPHS[state.start.graph].steps):
         return _end(state, events, now_ms)
-    return Decision([*events, *_assign_ready(state, now_ms)])
+    return Decision([*events, *_assign_ready(state, done, now_ms)])
 
 
 def fail_step(workflow: Workflow, step: str, failure: Failure, attempts: int, now_ms: int) -> Decision:
@@ -244,9 +245,13 @@ def _awaits(workflow: Workflow, step: str) -> bool:
     return workflow.status is Status.RUNNING and known.status is StepStatus.ASSIGNED
 
 
-def _assign_ready(workflow: Workflow, now_ms: int) -> Sequence[StepAssigned]:
-    done = [name for name, step in workflow.steps.items() if step.status is StepStatus.COMPLETED]
-    return [_assignment(workflow.start, step, now_ms) for step in GRAPHS[workflow.start.graph].ready(done, workflow.steps)]
+def _completed(workflow: Workflow) -> frozenset[str]:
+    return frozenset([name for name, step in workflow.steps.items() if step.status is StepStatus.COMPLETED])
+
+
+def _assign_ready(workflow: Workflow, done: frozenset[str], now_ms: int) -> Sequence[StepAssigned]:
+    start = workflow.start
+    return [_assignment(start, step, now_ms) for step in GRAPHS[start.graph].ready(done, workflow.steps)]
 
 
 def _assignment(start: Started, step: Step, now_ms: int) -> StepAssigned:
@@ -293,23 +298,10 @@ def tells(stream: str, workflow: Workflow, event: Event) -> Iterable[Tell]:
 
 
 def _task(stream: str, workflow: Workflow, step: str) -> Task:
-    needs = GRAPHS[workflow.start.graph].steps[step].after
-    context = {name: workflow.steps[name].output for name in _ancestors(workflow.start.graph, needs)}
-    parameters = {name: value for name, value in workflow.start.parameters.items() if name != "shards"}
+    start = workflow.start
+    context = {name: workflow.steps[name].output for name in GRAPHS[start.graph].behind[step]}  # the whole way that led to it
+    parameters = {name: value for name, value in start.parameters.items() if name != "shards"}
     return Task(streams.task_stream(stream, step), step, parameters, context, {"$ref": f"urn:rehydrate:task:{step}:output"})
-
-
-def _ancestors(graph: str, needs: Iterable[str]) -> list[str]:
-    """All steps that lie behind these, in declared order: a step sees the whole way that led to it."""
-    steps = GRAPHS[graph].steps
-    behind: set[str] = set()
-    todo = list(needs)
-    while todo:
-        name = todo.pop()
-        if name not in behind:
-            behind.add(name)
-            todo += steps[name].after
-    return [name for name in steps if name in behind]
 
 
 def is_open(workflow: Workflow) -> bool:

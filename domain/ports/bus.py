@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from domain.message import Message, Task
 from domain.ports.store import Parcel, Received
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a record lay."""
 
     topic: str
@@ -17,7 +19,7 @@ class Place(NamedTuple):
     offset: int
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """An authentic message that came. `received` is the number that its sender gave it for this receiver."""
 
     message: Message

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from domain.event import Event
 from domain.marks import Marks
+
+# What a message makes a dozen of is a struct, which is made in a third of a named tuple's time and of no concern to the garbage collector.
 
 # --- what goes in ----------------------------------------------------------------------------------------------------
 
 
-class StreamAppend(NamedTuple):
+class StreamAppend(msgspec.Struct, frozen=True, gc=False):
     """New events of one stream: the first gets version `expected` + 1. `open` says whether the stream is open after them
     (None: it was and is not open, nothing to index)."""
 
@@ -21,7 +25,7 @@ class StreamAppend(NamedTuple):
     open: bool | None = None
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message on its way: for whom, its encoded document, and its id (for logs and tests)."""
 
     receiver: str
@@ -42,7 +46,7 @@ class Snapshot(NamedTuple):
     state: bytes
 
 
-class Append(NamedTuple):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """One unit of work, all or nothing.
 
     `writer` is the agent that appends and `epoch` its epoch, checked against the fence; a request from outside (CLI, API) has
@@ -62,7 +66,7 @@ class Append(NamedTuple):
 # --- what comes out -------------------------------------------------------------------------------------------------
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """The append is durable. `numbers` are those given to the outgoing messages, in their order; `position` is the log's end."""
 
     position: int
@@ -94,7 +98,7 @@ class StreamInfo(NamedTuple):
     events: int
 
 
-class Parcel(NamedTuple):
+class Parcel(msgspec.Struct, frozen=True, gc=False):
     """A message in the outbox: not yet applied by its receiver as far as the sender knows."""
 
     receiver: str

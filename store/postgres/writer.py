@@ -219,13 +219,14 @@ def _columns(batch: Sequence[Encoded]) -> list[Any]:
     """The requests as the function takes them: arrays, one for each column."""
     requests, streams, events, received = [], [], [], []
     outgoing, contents, snapshots = [], [], []
-    for index, (request, rows, documents) in enumerate(batch, 1):
+    for index, encoded in enumerate(batch, 1):
+        request = encoded.request
         requests.append((request.writer, request.epoch, request.claim))
         streams += [(index, part.stream, part.expected, part.open) for part in request.streams]
-        events += [(index, *row) for row in rows]
+        events += [(index, *row) for row in encoded.rows]
         received += [(index, request.writer, sender, number) for sender, number in request.received]
         outgoing += [(index, request.writer, out.receiver, out.value) for out in request.outgoing]
-        contents += [(index, *document) for document in documents]
+        contents += [(index, *document) for document in encoded.contents]
         snapshots += [(index, *taken) for taken in request.snapshots]
     tables: tuple[tuple[list[Any], int], ...] = (
         (requests, 3), (streams, 4), (events, 5), (received, 4), (outgoing, 4), (contents, 3), (snapshots, 4),
@@ -245,10 +246,11 @@ def _answers(batch: Sequence[Encoded], row: Any) -> list[Answer]:
     )
     versions_at = seen_at = numbers_at = 0
     answers: list[Answer] = []
-    for index, (request, rows, _) in enumerate(batch):
+    for index, encoded in enumerate(batch):
+        request = encoded.request
         streams, received, outgoing = len(request.streams), len(request.received), len(request.outgoing)
         if codes[index] == 0:
-            head += len(rows)
+            head += len(encoded.rows)
             answers.append(Appended(head, list(numbers[numbers_at : numbers_at + outgoing]) if outgoing else []))
         else:
             actual = versions[versions_at : versions_at + streams] if streams else ()

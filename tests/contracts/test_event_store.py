@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from domain.decision import digest
 from domain.event import decode
@@ -95,7 +96,7 @@ async def test_several_streams_are_appended_all_or_nothing(store: Store) -> None
     await store.append(ask(part("task-2", 0)))
     request = ask(part("task-1", 0, open=True), part("task-2", 0), received=[(BOB, 1)], to=[BOB], contents=[b"document"])
     with pytest.raises(VersionConflict):
-        await store.append(request._replace(snapshots=[Snapshot("task-1", 1, b"{}")]))
+        await store.append(replace(request, snapshots=[Snapshot("task-1", 1, b"{}")]))
     assert await store.read("task-1") == []
     assert await store.open_streams(ALICE) == []
     assert await store.marks(ALICE) == {}
@@ -378,10 +379,10 @@ async def test_an_erased_document_is_gone(store: Store, other: Store) -> None:
 async def test_the_last_snapshot_is_found_unless_it_lies_beyond_the_version(store: Store) -> None:
     """One that comes late is older; the same version again replaces it."""
     for version in (5, 2, 9, 5):
-        await store.append(ask()._replace(snapshots=[Snapshot("run-1", version, b"state-%d" % version)]))
-    await store.append(ask()._replace(snapshots=[Snapshot("run-10", 7, b"other")]))
+        await store.append(replace(ask(), snapshots=[Snapshot("run-1", version, b"state-%d" % version)]))
+    await store.append(replace(ask(), snapshots=[Snapshot("run-10", 7, b"other")]))
     assert await store.snapshot("run-1") == await store.snapshot("run-1", upto=9) == Snapshot("run-1", 9, b"state-9")
     assert await store.snapshot("run-1", upto=8) is None
-    await store.append(ask()._replace(snapshots=[Snapshot("run-1", 9, b"newer")]))
+    await store.append(replace(ask(), snapshots=[Snapshot("run-1", 9, b"newer")]))
     assert await store.snapshot("run-1") == Snapshot("run-1", 9, b"newer")
     assert len(await store.snapshots()) == 2

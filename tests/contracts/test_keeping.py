@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from domain.decision import digest
 from domain.ports.store import NoContent, Snapshot
@@ -57,7 +58,7 @@ async def test_what_its_receiver_has_applied_leaves_the_outbox(store: Store, oth
 async def test_of_snapshots_the_last_of_each_stream_stays(store: Store) -> None:
     """A newer one makes the older ones go in its own append, so that there is nothing left to trim."""
     for version in (2, 5, 9):
-        await store.append(ask()._replace(snapshots=[Snapshot("run-1", version, b"state"), Snapshot("run-2", 7, b"other")]))
+        await store.append(replace(ask(), snapshots=[Snapshot("run-1", version, b"state"), Snapshot("run-2", 7, b"other")]))
     assert sorted(await store.snapshots()) == [Snapshot("run-1", 9, b"state"), Snapshot("run-2", 7, b"other")]
     assert await store.keeping().trim() == NOTHING
 
@@ -78,7 +79,7 @@ async def test_a_document_that_an_event_behind_the_position_names_stays(store: S
     """Whoever looked before that event was appended could not know."""
     await store.append(ask(part("task-1", 0), contents=[b"wanted", b"stray"]))
     seen = await store.head()
-    event = part("task-1", 1)._replace(events=[naming(b"wanted")])
+    event = replace(part("task-1", 1), events=[naming(b"wanted")])
     await other.append(ask(event, contents=[b"wanted"]))
     assert await store.keeping().collect([digest(b"wanted"), digest(b"stray")], seen) == Erased(1, 5)
     assert await has(other, b"wanted")
@@ -92,7 +93,7 @@ async def test_a_document_is_named_through_documents_too(around: bytes, store: S
     branch = b"[" + digest(twig).encode() + b"]"
     await store.append(ask(part("task-1", 0), contents=[leaf, other_leaf]))
     seen = await store.head()
-    await store.append(ask(part("task-1", 1)._replace(events=[naming(branch)]), contents=[twig, branch]))
+    await store.append(ask(replace(part("task-1", 1), events=[naming(branch)]), contents=[twig, branch]))
     assert (await store.keeping().collect([digest(leaf), digest(other_leaf)], seen)).documents == 1
     assert await has(store, leaf)
     assert not await has(store, other_leaf)
@@ -105,7 +106,7 @@ async def test_appends_and_collections_at_once_lose_no_document(store: Store, ot
     seen = await store.head()
 
     async def name(index: int) -> None:
-        event = part(f"task-{index + 1}", 0)._replace(events=[naming(documents[index])])
+        event = replace(part(f"task-{index + 1}", 0), events=[naming(documents[index])])
         await other.append(ask(event, contents=[documents[index]]))
 
     async def collect(index: int) -> None:
@@ -175,7 +176,7 @@ async def _work(world: World, workflows: range) -> None:
                 )
                 (answer,) = (await worker.append(taken)).numbers
                 result = ask(part("run-1", flow * 6 + step), writer=ALICE, received=[(BOB, answer)])
-                await lead.append(result._replace(snapshots=[Snapshot("run-1", flow * 6 + step + 1, b"state")]))
+                await lead.append(replace(result, snapshots=[Snapshot("run-1", flow * 6 + step + 1, b"state")]))
         await lead.close()
         await worker.close()
 
