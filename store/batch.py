@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from domain.marks import Marks
@@ -20,7 +20,7 @@ from store.request import Encoded, fenced
 class _Insert:
     """An INSERT of any number of rows, as few statements of sizes that are prepared once."""
 
-    _SIZES = (64, 16, 4, 1)
+    _SIZES = (64, 32, 16, 8, 4, 2, 1)
 
     def __init__(self, table: str, columns: int, end: str = "", begin: str = "INSERT") -> None:
         row = f"({', '.join('?' * columns)})"
@@ -40,140 +40,142 @@ _OUTBOX = _Insert("outbox", 4)
 _CONTENTS = _Insert("contents", 2, "ON CONFLICT DO NOTHING")
 _SNAPSHOTS = _Insert("snapshots", 4, begin="INSERT OR REPLACE")
 _OPEN = _Insert("open_streams", 2, "ON CONFLICT DO UPDATE SET owner = excluded.owner")
+_COUNTERS = _Insert("counters", 3, "ON CONFLICT DO UPDATE SET n = excluded.n")
+_APPLIED = _Insert("applied", 4, "ON CONFLICT DO UPDATE SET mark = excluded.mark, above = excluded.above")
+
+_WRITER = """
+    SELECT 'applied', sender, mark, above FROM applied WHERE receiver = ?1
+    UNION ALL SELECT 'counters', receiver, n, '' FROM counters WHERE sender = ?1
+    UNION ALL SELECT 'fences', '', epoch, '' FROM fences WHERE agent = ?1"""
+_VERSIONS = """
+    SELECT value, coalesce((SELECT max(originator_version) FROM stored_events WHERE originator_id = value), 0) FROM json_each(?)
+    UNION ALL SELECT '', max(notification_id) FROM stored_events"""
+
+
+class _Pair:
+    """What is known of the messages from one sender to one receiver: the marks as stored, and what this batch adds."""
+
+    __slots__ = ("added", "marks")
+
+    def __init__(self, marks: Marks) -> None:
+        self.marks = marks
+        self.added: set[int] = set()
 
 
 class Batch:
     """Checks requests one after another, then writes what was accepted. Lives for one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, requests: Sequence[Encoded]) -> None:
         self._sql = connection
         self._fences: dict[str, int] = {}
-        self._versions: dict[str, int] = {}
-        self._marks: dict[tuple[str, str], Marks] = {}
+        self._pairs: dict[tuple[str, str], _Pair] = {}
         self._counters: dict[tuple[str, str], int] = {}
+        self._sent: set[tuple[str, str]] = set()
         self._claims: dict[str, int] = {}
-        self._applied: set[tuple[str, str]] = set()
         self._events: list[tuple[int, str, int, str, bytes]] = []
         self._outbox: list[tuple[str, str, int, bytes]] = []
         self._contents: list[tuple[bytes, bytes]] = []
         self._snapshots: list[tuple[str, int, str, bytes]] = []
         self._open: dict[str, tuple[str, bool]] = {}
-        self._head = connection.execute("SELECT max(notification_id) FROM stored_events").fetchone()[0] or 0
+        for writer in {encoded.request.writer for encoded in requests}:
+            self._load(writer)
+        streams = {part.stream for encoded in requests for part in encoded.request.streams}
+        self._versions: dict[str, int] = dict(connection.execute(_VERSIONS, (json.dumps(list(streams)),)))
+        self._head: int = self._versions[""] or 0
 
-    def load(self, requests: Sequence[Encoded]) -> None:
-        """Look up the versions of all streams that these requests will be checked for."""
-        streams = {part.stream for encoded in requests for part in encoded.request.streams}.difference(self._versions)
-        if streams:
-            found = self._sql.execute(
-                "SELECT value, coalesce((SELECT max(originator_version) FROM stored_events WHERE originator_id = value), 0) "
-                "FROM json_each(?)",
-                (json.dumps(list(streams)),),
-            )
-            self._versions.update(found)
+    def _load(self, writer: str) -> None:
+        """Look up what the requests of one writer are checked against, but for the versions of streams."""
+        self._fences[writer] = 0
+        for table, other, number, above in self._sql.execute(_WRITER, (writer,)):
+            if table == "applied":
+                self._pairs[writer, other] = _Pair(marks_of(number, above))
+            elif table == "counters":
+                self._counters[writer, other] = number
+            else:
+                self._fences[writer] = number
 
     def add(self, encoded: Encoded) -> Appended | Refused:
         """Accept a request, or say why not."""
         request = encoded.request
-        refused = self._check_fence(request) or self._check_received(request) or self._check_versions(request)
+        writer = request.writer
+        refused = self._check(request)
         if refused is not None:
             return refused
         if request.claim and request.epoch is not None:
-            self._fences[request.writer] = self._claims[request.writer] = request.epoch
-        for sender, numbers in _by_sender(request.received):
-            pair = (request.writer, sender)
-            self._marks[pair] = self._marks[pair].add(numbers)
-            self._applied.add(pair)
+            self._fences[writer] = self._claims[writer] = request.epoch
+        for sender, number in request.received:
+            self._pairs[writer, sender].added.add(number)
         for part in request.streams:
             self._versions[part.stream] = part.expected + len(part.events)
             if part.open is not None:
-                self._open[part.stream] = (request.writer, part.open)  # the last word of the batch counts
+                self._open[part.stream] = (writer, part.open)  # the last word of the batch counts
         for row in encoded.rows:
             self._head += 1
             self._events.append((self._head, *row))
-        self._contents += encoded.contents
-        self._snapshots += [(taken.stream, taken.version, "snapshot", taken.state) for taken in request.snapshots]
-        return Appended(self._head, [self._send(request.writer, out.receiver, out.value) for out in request.outgoing])
+        if encoded.contents:
+            self._contents += encoded.contents
+        if request.snapshots:
+            self._snapshots += [(taken.stream, taken.version, "snapshot", taken.state) for taken in request.snapshots]
+        return Appended(self._head, [self._send((writer, out.receiver), out.value) for out in request.outgoing])
 
-    def write(self) -> None:
-        """Write what was accepted. The caller commits."""
-        sql = self._sql
-        if self._events:
-            _EVENTS.into(sql, self._events)
-        if self._outbox:
-            _OUTBOX.into(sql, self._outbox)
-            counted = [(*pair, n) for pair, n in self._counters.items()]
-            sql.executemany("INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = excluded.n", counted)
-        if self._applied:
-            marks = [(*pair, self._marks[pair].mark, _above(self._marks[pair])) for pair in self._applied]
-            sql.executemany(
-                "INSERT INTO applied VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET mark = excluded.mark, above = excluded.above",
-                marks,
-            )
-        if self._claims:
-            sql.executemany(
-                "INSERT INTO fences VALUES (?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch", list(self._claims.items())
-            )
-        if self._contents:
-            _CONTENTS.into(sql, self._contents)
-        if self._snapshots:
-            _SNAPSHOTS.into(sql, self._snapshots)
-            streams = {(stream, stream) for stream, *_ in self._snapshots}
-            sql.executemany(
-                "DELETE FROM snapshots WHERE originator_id = ? AND originator_version < "
-                "(SELECT max(originator_version) FROM snapshots WHERE originator_id = ?)",
-                list(streams),
-            )
-        if opened := [(stream, owner) for stream, (owner, is_open) in self._open.items() if is_open]:
-            _OPEN.into(sql, opened)
-        if closed := [stream for stream, (_, is_open) in self._open.items() if not is_open]:
-            sql.execute("DELETE FROM open_streams WHERE stream IN (SELECT value FROM json_each(?))", (json.dumps(closed),))
+    def _send(self, pair: tuple[str, str], value: bytes) -> int:
+        number = self._counters[pair] = self._counters.get(pair, 0) + 1
+        self._sent.add(pair)
+        self._outbox.append((*pair, number, value))
+        return number
 
     # --- checks ------------------------------------------------------------------------------------------------------
 
-    def _check_fence(self, request: Append) -> Refused | None:
-        if request.epoch is None:
-            return None
-        fence = self._fences.get(request.writer)
-        if fence is None:
-            row = self._sql.execute("SELECT epoch FROM fences WHERE agent = ?", (request.writer,)).fetchone()
-            fence = self._fences[request.writer] = row[0] if row else 0
-        if request.epoch != fence + 1 if request.claim else request.epoch != fence:
+    def _check(self, request: Append) -> Refused | None:
+        fence = self._fences[request.writer]
+        if request.epoch is not None and request.epoch != fence + request.claim:
             return fenced(request, fence)
-        return None
-
-    def _check_received(self, request: Append) -> Refused | None:
-        if not request.received:
-            return None
-        seen = [item for item in request.received if self._load_marks(request.writer, item.sender).seen(item.number)]
-        return AlreadyApplied(seen) if seen else None
-
-    def _check_versions(self, request: Append) -> Refused | None:
+        if request.received and (seen := [item for item in request.received if self._seen(request.writer, item)]):
+            return AlreadyApplied(seen)
         for part in request.streams:
             actual = self._versions[part.stream]
             if actual != part.expected:
                 return VersionConflict(part.stream, part.expected, actual)
         return None
 
-    # --- bookkeeping -------------------------------------------------------------------------------------------------
+    def _seen(self, receiver: str, item: Received) -> bool:
+        pair = self._pairs.get((receiver, item.sender))
+        if pair is None:
+            pair = self._pairs[receiver, item.sender] = _Pair(Marks())
+        return item.number in pair.added or pair.marks.seen(item.number)
 
-    def _load_marks(self, receiver: str, sender: str) -> Marks:
-        found = self._marks.get((receiver, sender))
-        if found is None:
-            row = self._sql.execute(
-                "SELECT mark, above FROM applied WHERE receiver = ? AND sender = ?", (receiver, sender)
-            ).fetchone()
-            found = self._marks[receiver, sender] = marks_of(*row) if row else Marks()
-        return found
+    # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _send(self, sender: str, receiver: str, value: bytes) -> int:
-        pair = (sender, receiver)
-        last = self._counters.get(pair)
-        if last is None:
-            row = self._sql.execute("SELECT n FROM counters WHERE sender = ? AND receiver = ?", pair).fetchone()
-            last = row[0] if row else 0
-        number = self._counters[pair] = last + 1
-        self._outbox.append((sender, receiver, number, value))
-        return number
+    def write(self) -> None:
+        """Write what was accepted. The caller commits."""
+        sql = self._sql
+        _EVENTS.into(sql, self._events)
+        _OUTBOX.into(sql, self._outbox)
+        _COUNTERS.into(sql, [(*pair, self._counters[pair]) for pair in self._sent])
+        _APPLIED.into(sql, [_applied(*names, pair) for names, pair in self._pairs.items() if pair.added])
+        _CONTENTS.into(sql, self._contents)
+        if self._claims:
+            sql.executemany(
+                "INSERT INTO fences VALUES (?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch", list(self._claims.items())
+            )
+        if self._snapshots:
+            self._write_snapshots()
+        if self._open:
+            self._write_open()
+
+    def _write_snapshots(self) -> None:
+        _SNAPSHOTS.into(self._sql, self._snapshots)
+        streams = {(stream, stream) for stream, *_ in self._snapshots}
+        self._sql.executemany(
+            "DELETE FROM snapshots WHERE originator_id = ? AND originator_version < "
+            "(SELECT max(originator_version) FROM snapshots WHERE originator_id = ?)",
+            list(streams),
+        )
+
+    def _write_open(self) -> None:
+        _OPEN.into(self._sql, [(stream, owner) for stream, (owner, is_open) in self._open.items() if is_open])
+        if closed := [stream for stream, (_, is_open) in self._open.items() if not is_open]:
+            self._sql.execute("DELETE FROM open_streams WHERE stream IN (SELECT value FROM json_each(?))", (json.dumps(closed),))
 
 
 def marks_of(mark: int, above: str) -> Marks:
@@ -181,14 +183,6 @@ def marks_of(mark: int, above: str) -> Marks:
     return Marks(mark, frozenset(json.loads(above))) if above else Marks(mark)
 
 
-def _above(marks: Marks) -> str:
-    return json.dumps(sorted(marks.above), separators=(",", ":")) if marks.above else ""
-
-
-def _by_sender(received: Sequence[Received]) -> Iterable[tuple[str, Sequence[int]]]:
-    if len(received) == 1:
-        return ((received[0].sender, (received[0].number,)),)
-    numbers: dict[str, list[int]] = {}
-    for sender, number in received:
-        numbers.setdefault(sender, []).append(number)
-    return numbers.items()
+def _applied(receiver: str, sender: str, pair: _Pair) -> tuple[str, str, int, str]:
+    marks = pair.marks.add(pair.added)
+    return receiver, sender, marks.mark, json.dumps(sorted(marks.above), separators=(",", ":")) if marks.above else ""

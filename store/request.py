@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from domain.event import encode
 from domain.ports.store import Append, Appended, Fenced, Refused, StoreUnavailable
 
-
-class Row(NamedTuple):
-    """An encoded event of a request: stream, version, topic, state."""
-
-    stream: str
-    version: int
-    topic: str
-    state: bytes
+Row = tuple[str, int, str, bytes]
+"""An encoded event of a request: stream, version, topic, state."""
 
 
-class Encoded(NamedTuple):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """A request with its events encoded and its contents named, which the asking thread has done already."""
 
     request: Append
@@ -36,7 +31,7 @@ def encoded(request: Append) -> Encoded:
     """
     _refuse_contradiction(request)
     rows = [
-        Row(part.stream, part.expected + index, event.TOPIC, encode(event))
+        (part.stream, part.expected + index, event.TOPIC, encode(event))
         for part in request.streams
         for index, event in enumerate(part.events, 1)
     ]
@@ -58,6 +53,16 @@ def fenced(request: Append, fence: int) -> Fenced:
     """The refusal of a request whose epoch is not the one that may append."""
     wanted = "claims" if request.claim else "writes with"
     return Fenced(f"{request.writer} {wanted} epoch {request.epoch}, but the store is at epoch {fence}")
+
+
+def definite(answers: Sequence[Appended | Exception]) -> list[Appended | Refused | StoreUnavailable]:
+    """The answers to a group of requests, refusals among them; what else went wrong is raised."""
+    found: list[Appended | Refused | StoreUnavailable] = []
+    for answer in answers:
+        if isinstance(answer, Exception) and not isinstance(answer, Refused | StoreUnavailable):
+            raise answer
+        found.append(answer)
+    return found
 
 
 async def answers(futures: Sequence[asyncio.Future[Appended]]) -> list[Appended | Refused | StoreUnavailable]:

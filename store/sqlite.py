@@ -31,7 +31,7 @@ from domain.ports.store import (
 )
 from store import schema
 from store.batch import marks_of
-from store.request import answers, encoded
+from store.request import definite, encoded
 from store.sqlite_audit import SqliteAudit
 from store.sqlite_keeping import SqliteKeeping
 from store.writer import Writer, open_queue
@@ -71,10 +71,13 @@ class SqliteStore:
     # --- append ------------------------------------------------------------------------------------------------------
 
     async def append(self, request: Append) -> Appended:
-        return await self._writer.submit(encoded(request))
+        (answer,) = await self._writer.submit([encoded(request)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def append_all(self, requests: Sequence[Append]) -> list[Appended | Refused | StoreUnavailable]:
-        return await answers([self._writer.submit(encoded(request)) for request in requests])
+        return definite(await self._writer.submit([encoded(request) for request in requests]))
 
     # --- read --------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ MAX_BATCH = 256
 TRIM_EVERY_S = 0.1
 
 Answer = Appended | Exception
-Waiting = tuple[Encoded, "asyncio.Future[Appended]"]
+Waiting = tuple[Sequence[Encoded], "asyncio.Future[Sequence[Answer]]"]
 
 
 def open_queue(path: Path) -> int:
@@ -56,16 +56,16 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
-    def submit(self, encoded: Encoded) -> asyncio.Future[Appended]:
-        """Queue a request; the future gives its answer once it is durable or refused."""
+    def submit(self, group: Sequence[Encoded]) -> asyncio.Future[Sequence[Answer]]:
+        """Queue requests that go into one transaction; the future gives their answers once they are durable or refused."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._thread.start()
-        future: asyncio.Future[Appended] = self._loop.create_future()
+        future: asyncio.Future[Sequence[Answer]] = self._loop.create_future()
         with self._wake:
             if self._closing:
                 raise StoreUnavailable("the store is closed")
-            self._queue.append((encoded, future))
+            self._queue.append((group, future))
             self._wake.notify()
         return future
 
@@ -83,14 +83,15 @@ class Writer:
         with ExitStack() as held:
             opened: tuple[sqlite3.Connection, int] | None = None
             while (taken := self._take()) is not None:
+                requests = [encoded for group, _ in taken for encoded in group]
                 try:
                     opened = opened or self._open(held)
-                    answers: Sequence[Answer] = self._commit(*opened, [encoded for encoded, _ in taken])
+                    answers: Sequence[Answer] = self._commit(*opened, requests)
                 except (sqlite3.Error, OSError) as error:
                     self._trimmed.clear()  # what this batch trimmed is back
-                    answers = [StoreUnavailable(f"{self._path}: {error}") for _ in taken]
+                    answers = [StoreUnavailable(f"{self._path}: {error}") for _ in requests]
                 except Exception as error:  # noqa: BLE001 a mistake in a request must reach its caller, not end the thread
-                    answers = [error] * len(taken)
+                    answers = [error] * len(requests)
                 assert self._loop is not None
                 if not self._loop.is_closed():
                     self._loop.call_soon_threadsafe(_answer, taken, answers)
@@ -113,7 +114,11 @@ class Writer:
                 if self._closing:
                     return None
                 self._wake.wait()
-            taken, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            size = groups = 0
+            while groups < len(self._queue) and (not groups or size + len(self._queue[groups][0]) <= MAX_BATCH):
+                size += len(self._queue[groups][0])
+                groups += 1
+            taken, self._queue = self._queue[:groups], self._queue[groups:]
             return taken
 
     def _commit(self, connection: sqlite3.Connection, lock: int, requests: Sequence[Encoded]) -> list[Answer]:
@@ -133,8 +138,7 @@ class Writer:
             fcntl.flock(lock, fcntl.LOCK_UN)
 
     def _write(self, connection: sqlite3.Connection, requests: Sequence[Encoded]) -> list[Answer]:
-        batch = Batch(connection)
-        batch.load(requests)
+        batch = Batch(connection, requests)
         answers: list[Answer] = [batch.add(encoded) for encoded in requests]
         batch.write()
         self._senders.update(encoded.request.writer for encoded in requests if encoded.request.outgoing)
@@ -183,10 +187,8 @@ class Writer:
 
 
 def _answer(taken: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-    for (_, future), answer in zip(taken, answers, strict=True):
-        if future.cancelled():
-            continue
-        if isinstance(answer, Appended):
-            future.set_result(answer)
-        else:
-            future.set_exception(answer)
+    at = 0
+    for group, future in taken:
+        if not future.cancelled():
+            future.set_result(answers[at : at + len(group)])
+        at += len(group)
