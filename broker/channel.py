@@ -5,9 +5,8 @@ Traps that this file is built around (measured, see docs/decisions):
   start and so that Kafka's own tools show the lag.
 - The handler takes raw records: FastStream would decode a JSON body by itself. Decoder and handler are coroutine functions and types are
   not applied, because FastStream runs plain functions and dependencies in threads, and a thread hop costs more than the message.
-- The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop. It is 1 ms while
-  there is work and grows when there is none, so that an idle swarm costs next to nothing. On a real broker what comes ends the wait, and
-  it stays long.
+- The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop, and each fetch
+  has one of its own (`broker/waiting.py`). On a real broker what comes ends the wait, and it stays long.
 - FastStream sleeps a whole batch timeout after an empty poll: see `_WaitingSubscriber`.
 - Messages of one commit leave in one Kafka batch, each with headers of its own, which FastStream's `publish_batch` does not offer: the
   batch is built on the aiokafka producer that FastStream owns.
@@ -32,7 +31,7 @@ from broker import codec, producing
 from broker.connection import REQUEST_TIMEOUT_MS, Cluster
 from broker.offsets import Offsets
 from broker.topics import Address, address
-from broker.waiting import BUSY_WAIT_MS, AdaptiveWait
+from broker.waiting import SHORTEST_MS, AdaptiveWait, pace
 from broker.watchdog import Watchdog, until_reachable
 from domain.ports.bus import Handler, Place
 from domain.ports.store import Parcel
@@ -114,7 +113,7 @@ class KafkaChannel:
         self._asking: set[asyncio.Task[None]] = set()
         self._refused = False
         self._subscriber: Any = None
-        self._wait = AdaptiveWait(self._set_wait) if cluster.embedded else None
+        self._wait = AdaptiveWait() if cluster.embedded else None
         self._stopping = False
 
     async def start(self, handler: Handler | None) -> None:
@@ -125,8 +124,8 @@ class KafkaChannel:
             await until_reachable(self._cluster, self._agent)
         await self._broker.start()
         producing.wrap_numbers(self._producer)
-        if self._wait is not None:
-            self._wait.expecting()
+        if self._wait is not None and self._subscriber is not None:
+            pace(self._subscriber.consumer, self._wait)
         self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
         if self._subscriber is not None and not self._cluster.embedded:
             self._tasks.append(asyncio.create_task(self._watchdog.run(self._subscriber.consumer)))
@@ -138,7 +137,7 @@ class KafkaChannel:
             batch=True,
             max_records=MAX_RECORDS,
             batch_timeout_ms=POLL_MS,
-            fetch_max_wait_ms=BUSY_WAIT_MS if self._cluster.embedded else LONG_WAIT_MS,
+            fetch_max_wait_ms=SHORTEST_MS if self._cluster.embedded else LONG_WAIT_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             parser=_unparsed,
@@ -146,8 +145,6 @@ class KafkaChannel:
         )
 
         async def take(records: Sequence[ConsumerRecord]) -> None:
-            if self._wait is not None:
-                self._wait.came()
             with self._watchdog.handling():
                 await handler([self._read(record) for record in records])
 
@@ -158,7 +155,7 @@ class KafkaChannel:
         self._outgoing += parcels
         self._flush.set()
         if self._wait is not None:
-            self._wait.expecting()
+            self._wait.sent()
 
     def done(self, place: Place) -> None:
         self._offsets.done(place.offset)
@@ -175,8 +172,6 @@ class KafkaChannel:
                 task.cancel()
             await asyncio.gather(*self._tasks, *self._asking, return_exceptions=True)
             await self._commit()
-        if self._wait is not None:
-            self._wait.close()
         await self._broker.stop()
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -277,11 +272,6 @@ class KafkaChannel:
         self._tell("a batch was not acknowledged", error)
         if not self._stopping:
             producing.begin_anew(self._producer)
-
-    def _set_wait(self, wait_ms: int) -> None:
-        consumer = self._subscriber.consumer if self._subscriber is not None else None
-        if consumer is not None:
-            consumer._fetcher._fetch_max_wait_ms = wait_ms
 
 
 def _told(error: BaseException) -> str:

@@ -1,71 +1,88 @@
 """How long a fetch may wait at the embedded broker, which answers an empty one only when its wait is over.
 
-So the wait is the latency of a hop, and every wait in vain costs 0.7 ms of processor time in client and broker. While messages come,
-it is a share of the time between two batches of them: a batch is then late by an eighth of that at most on average, and few fetches are
-in vain, on a fast machine and on a slow one. When none come it grows step by step, so that an idle swarm costs next to nothing.
+So the wait is the latency of a hop, and every wait in vain costs half a millisecond of processor time in client and broker. Messages
+come in batches, and the time between two of them has a lower end: the way there and back. So the first fetch after a batch waits until
+shortly before the next one may come, those behind it a millisecond, and then more and more the longer that is overdue: few fetches
+are in vain, and a batch is late by an eighth of what it was overdue, on a fast machine and on a slow one. An idle swarm costs next to
+nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Callable
+from typing import Any
 
-BUSY_WAIT_MS = 1
-LONGEST_BUSY_MS = 5
-SHARE = 0.25
-"""Of the time between two batches."""
-SMOOTHING = 0.2
-IDLE_WAITS: tuple[tuple[float, int], ...] = ((0.0, BUSY_WAIT_MS), (0.25, 5), (1.0, 20), (3.0, 100), (6.0, 500))
-"""After so many seconds without a message, wait so many milliseconds for one. A fetch costs 0.7 ms: ten a second in each agent would be
-most of what an idle swarm uses."""
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
+
+SHORTEST_MS = 1
+LONGEST_BUSY_MS = 20
+"""Before the next batch may come; so late is at most what comes after a pause."""
+SHARE = 0.7
+"""Of the time between two batches: so long the next one is hardly ever there."""
+SMOOTHING = 0.1
+TOO_LATE = 0.7
+"""So much less long is waited after a batch that came during the long fetch: when, is not to be seen."""
+OVERDUE_SHARE = 0.125
+LONGEST_OVERDUE_MS = 5
+IDLE_WAITS: tuple[tuple[float, int], ...] = ((6.0, 500), (3.0, 100), (1.0, 20), (0.25, 5))
+"""After so many seconds without a message, wait so many milliseconds for one. A fetch costs half a millisecond: ten a second in each
+agent would be most of what an idle swarm uses."""
 
 
 class AdaptiveWait:
-    """Calls `set_wait` with milliseconds whenever they change. Owned by one event loop."""
+    """Tells each fetch its wait. `clock_s` is monotonic."""
 
-    def __init__(self, set_wait: Callable[[int], None]) -> None:
-        self._tell = set_wait
-        self._wait_ms = 0
-        self._busy_ms = BUSY_WAIT_MS
-        self._relax: asyncio.TimerHandle | None = None
-        self._last_work = 0.0
-        self._last_batch: float | None = None
-        self._between_s = 0.0
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._last_work_s = self._last_batch_s = clock_s()
+        self._soonest_s = SHORTEST_MS / 1000
+        self._early = False
 
-    def expecting(self) -> None:
+    def sent(self) -> None:
         """Something was sent: an answer may come soon."""
-        loop = asyncio.get_running_loop()
-        self._last_work = loop.time()
-        self._set(self._busy_ms)
-        if self._relax is None:
-            self._relax = loop.call_later(IDLE_WAITS[1][0], self._relax_wait)
+        self._last_work_s = self._clock_s()
 
     def came(self) -> None:
         """A batch of messages came."""
-        now = asyncio.get_running_loop().time()
-        if self._last_batch is not None:
-            between_s = min(now - self._last_batch, LONGEST_BUSY_MS / 1000 / SHARE)  # a pause says nothing about what follows it
-            self._between_s += (between_s - self._between_s) * SMOOTHING
-        self._last_batch = now
-        self._busy_ms = min(max(round(self._between_s * SHARE * 1000), BUSY_WAIT_MS), LONGEST_BUSY_MS)
-        self.expecting()
-
-    def close(self) -> None:
-        """Stop looking at the clock."""
-        if self._relax is not None:
-            self._relax.cancel()
-
-    def _set(self, wait_ms: int) -> None:
-        if wait_ms != self._wait_ms:
-            self._wait_ms = wait_ms
-            self._tell(wait_ms)
-
-    def _relax_wait(self) -> None:
-        loop = asyncio.get_running_loop()
-        idle = loop.time() - self._last_work
-        reached = max(index for index, (after, _) in enumerate(IDLE_WAITS) if idle >= after - 0.001)
-        self._set(max(IDLE_WAITS[reached][1], self._busy_ms))
-        if reached + 1 < len(IDLE_WAITS):
-            self._relax = loop.call_later(IDLE_WAITS[reached + 1][0] - idle, self._relax_wait)
+        now_s = self._clock_s()
+        if self._early:
+            self._soonest_s *= TOO_LATE
         else:
-            self._relax = None
+            # A pause says nothing about what follows it.
+            share_s = min((now_s - self._last_batch_s) * SHARE, LONGEST_BUSY_MS / 1000)
+            self._soonest_s += (share_s - self._soonest_s) * SMOOTHING
+        self._last_work_s = self._last_batch_s = now_s
+
+    def wait_ms(self) -> int:
+        """How long a fetch that is sent now may wait."""
+        now_s = self._clock_s()
+        for idle_s, wait_ms in IDLE_WAITS:
+            if now_s - self._last_work_s >= idle_s:
+                return wait_ms
+        overdue_ms = (now_s - self._last_batch_s - self._soonest_s) * 1000
+        self._early = overdue_ms < -SHORTEST_MS
+        wait = -overdue_ms if self._early else min(overdue_ms * OVERDUE_SHARE, LONGEST_OVERDUE_MS)
+        return max(int(wait), SHORTEST_MS)
+
+
+class _PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
+    pace: AdaptiveWait
+
+    @property
+    def _fetch_max_wait_ms(self) -> int:
+        return self.pace.wait_ms()
+
+    async def fetched_records(self, *args: Any, **kwargs: Any) -> Any:
+        records = await super().fetched_records(*args, **kwargs)
+        if records:
+            self.pace.came()  # before the next fetch is made
+        return records
+
+
+def pace(consumer: AIOKafkaConsumer, wait: AdaptiveWait) -> None:
+    """Have each fetch of a consumer ask for its wait. aiokafka knows one constant, and makes its fetcher itself when it starts."""
+    fetcher = consumer._fetcher
+    fetcher.__class__ = _PacedFetcher
+    fetcher.pace = wait

@@ -180,7 +180,7 @@ async def test_what_is_queued_at_a_stop_is_sent(reader: Reader, kafka: Cluster) 
     """A stop publishes first."""
     channel = KafkaChannel(kafka, SENDER)
     await channel.start(None)
-    channel.send([Parcel(RECEIVER, number, value) for _, number, value in parcels(3)])
+    channel.send(parcels(3))
     await channel.stop()
     assert len(await reader.has(3)) == 3
 
