@@ -47,6 +47,8 @@ GROUP = 32
 """A pass ends after so many mailboxes: what it has decided goes out, and the receiver is at work on it while the rest is decided."""
 GROUPS_AT_ONCE = 2
 """So many groups are being appended at a time: one is decided while another is written, and a third waits to grow."""
+TURNS_TO_PUBLISH = 5
+"""So many turns of the loop does a message need from the append to the socket: its receiver must not wait for the next group."""
 STORE_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 Build = Callable[[Unit], Awaitable[None]]
@@ -167,7 +169,9 @@ class Host:
             elif isinstance(record, Undeliverable):
                 self.spawn(self._bury(record))
             else:
-                self._post(record)
+                self._in_flight.add(record.received)
+                self._mailboxes.post(self.behaviour.mailbox(record), record)
+        self._pump_soon()
         while len(self._in_flight) >= MAX_IN_FLIGHT:
             self._room.clear()
             await self._room.wait()
@@ -176,22 +180,21 @@ class Host:
         marks = self._marks.get(received.sender)
         return received in self._in_flight or (marks is not None and marks.seen(received.number))
 
-    def _post(self, delivery: Delivery) -> None:
-        self._in_flight.add(delivery.received)
-        self._mailboxes.post(self.behaviour.mailbox(delivery), delivery)
-        self._pump_soon()
-
     # --- groups ------------------------------------------------------------------------------------------------------
 
-    def _pump_soon(self) -> None:
+    def _pump_soon(self, turns: int = 0) -> None:
+        """Have the next group decided, after so many turns of the loop."""
         if not self._pumping:
             self._pumping = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._pump, turns)
 
-    def _pump(self) -> None:
+    def _pump(self, turns: int = 0) -> None:
         """Have the next group decided. Comes again behind the first step of that: if there is still something to decide then, the
         one who was at it waits for something, and another takes over."""
         self._pumping = False
+        if turns:
+            self._pump_soon(turns - 1)
+            return
         if self._appending < GROUPS_AT_ONCE and (self._mailboxes.ready or self._decided):
             self.spawn(self._decide_group())
             self._pump_soon()
@@ -217,7 +220,8 @@ class Host:
             self._decided.append(_Decided(taken, unit, request))
         else:
             self._done(taken.deliveries)
-            self._put_back(taken.key)
+            self._mailboxes.put_back(taken.key)
+            self._pump_soon()
 
     async def _append(self, group: Sequence[_Decided]) -> None:
         self._appending += 1
@@ -225,7 +229,7 @@ class Host:
             answers = await self.store.append_all([decided.request for decided in group])
         finally:
             self._appending -= 1
-            self._pump_soon()
+            self._pump_soon(TURNS_TO_PUBLISH)
         parcels: list[Parcel] = []
         accepted: list[_Decided] = []
         for decided, answer in zip(group, answers, strict=True):
@@ -243,11 +247,7 @@ class Host:
         for taken, unit, _ in accepted:
             self._accepted(unit)
             self._done(taken.deliveries)
-            self._put_back(taken.key)
-
-    def _put_back(self, key: str) -> None:
-        self._mailboxes.put_back(key)
-        self._pump_soon()
+            self._mailboxes.put_back(taken.key)
 
     def _done(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -261,7 +261,8 @@ class Host:
     async def _alone(self, taken: Taken, refused: int = 0) -> None:
         """Handle what one mailbox holds in an append of its own, which was refused so many times."""
         await self._handle(taken.deliveries, refused)
-        self._put_back(taken.key)
+        self._mailboxes.put_back(taken.key)
+        self._pump_soon()
 
     async def _handle(self, batch: Sequence[Delivery], refused: int = 0) -> None:
         try:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 
+from agents import host
 from agents.host import Host, Refusal
 from agents.unit import Unit
 from domain import deadletter, task
@@ -159,6 +161,25 @@ async def test_a_decision_that_waits_holds_up_no_other(stage: Stage) -> None:
     assert len(stage.said) == 6
 
 
+async def test_what_is_appended_leaves_before_the_next_group_is_decided(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its way to the socket a message is handed on from turn to turn of the loop; its receiver must not wait for a pass."""
+    monkeypatch.setattr(host, "GROUP", 2)
+    monkeypatch.setattr(host, "GROUPS_AT_ONCE", 1)
+    behaviour = stage.host.behaviour
+    assert isinstance(behaviour, Writing)
+    decided_by_then: list[int] = []
+
+    async def leave() -> None:
+        for _ in range(4):
+            await asyncio.sleep(0)
+        decided_by_then.append(len(behaviour.seen))
+
+    monkeypatch.setattr(stage.bus, "send", lambda parcels: stage.host.spawn(leave()))
+    await stage.arrive(*(stage.delivery(assignment(name), number) for number, name in enumerate("ABCD", 1)))
+    await stage.until(lambda: len(decided_by_then) == 2)
+    assert decided_by_then == [2, 4]
+
+
 async def test_a_refusal_in_a_group_harms_nobody_else(stage: Stage) -> None:
     """Neighbours in the group are answered, whichever of them is refused and whichever stream had moved."""
     moved = task.Cancelled(at_ms=NOON_MS, reason="vendor withdrew")
@@ -218,7 +239,7 @@ async def test_the_messages_of_one_stream_share_an_append(stage: Stage) -> None:
 async def test_received_numbers_are_kept_apart_by_sender(stage: Stage) -> None:
     """Number 1 of the lead is not number 1 of the client."""
     one = stage.delivery(assignment("A"), 1)
-    other = one._replace(message=assignment("B"), received=Received("client/0", 1), place=stage.bus.place())
+    other = replace(one, message=assignment("B"), received=Received("client/0", 1), place=stage.bus.place())
     await asyncio.gather(stage.arrive(one, other))
     assert set(await stage.store.marks(AGENT)) == {LEAD, "client/0"}
     assert len(stage.said) == 2
