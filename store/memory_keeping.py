@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from domain.decision import named
 from domain.marks import Marks
 from domain.streams import agent_stream
 from store.keeping import Erased, Table, Trimmed, names_reached
-
-if TYPE_CHECKING:
-    from store.memory import MemoryWorld
+from store.memory_world import MemoryWorld
 
 
 class MemoryKeeping:

@@ -13,7 +13,8 @@ from domain.message import Message
 from domain.ports.bus import Arrived, Delivery, Handler, Place, Undeliverable
 from domain.ports.store import Append, Parcel, Received, StreamAppend
 from domain.streams import agent_stream
-from store.memory import MemoryStore, MemoryWorld
+from store.memory import MemoryStore
+from store.memory_world import MemoryWorld
 
 NOON_MS = 1_795_262_400_000
 

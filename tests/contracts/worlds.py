@@ -11,7 +11,8 @@ from typing import Protocol
 
 from domain.ports.store import EventStore, Snapshot
 from store.keeping import Keeping
-from store.memory import MemoryStore, MemoryWorld
+from store.memory import MemoryStore
+from store.memory_world import MemoryWorld
 from store.postgres.connection import connect, place_of
 from store.postgres.store import PostgresStore
 from store.sqlite import SqliteStore

@@ -26,7 +26,8 @@ from domain.marks import Marks
 from domain.ports.probe import Point
 from domain.ports.store import NoContent, Stored
 from domain.task import Cancelled
-from store.memory import MemoryStore, MemoryWorld
+from store.memory import MemoryStore
+from store.memory_world import MemoryWorld
 from store.opening import Store, is_postgres
 from store.postgres.connection import connect
 from store.postgres.connection import place_of as postgres_place
