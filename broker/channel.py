@@ -29,7 +29,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from broker import codec, producing
 from broker.connection import REQUEST_TIMEOUT_MS, Cluster
-from broker.offsets import Offsets
+from broker.offsets import Offsets, begin
 from broker.topics import Address, address
 from broker.waiting import SHORTEST_MS, AdaptiveWait, pace
 from broker.watchdog import Watchdog, until_reachable
@@ -106,6 +106,7 @@ class KafkaChannel:
         self._broker = _broker(cluster, agent.replace("/", "."))
         self._watchdog = Watchdog(agent, fail)
         self._offsets = Offsets()
+        self._hinting = True
         self._outgoing: list[Parcel] = []
         self._flush = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,6 +130,7 @@ class KafkaChannel:
         self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
         if self._subscriber is not None and not self._cluster.embedded:
             self._tasks.append(asyncio.create_task(self._watchdog.run(self._subscriber.consumer)))
+            self._tasks.append(asyncio.create_task(self._begin()))
 
     def _subscribe(self, handler: Handler) -> None:
         self._subscriber = self._broker.subscriber(
@@ -171,7 +173,8 @@ class KafkaChannel:
             for task in (*others, *self._asking):
                 task.cancel()
             await asyncio.gather(*self._tasks, *self._asking, return_exceptions=True)
-            await self._commit()
+            if self._hinting:
+                await self._commit()
         await self._broker.stop()
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -180,6 +183,9 @@ class KafkaChannel:
         self._offsets.read(record.offset)
         place = Place(record.topic, record.partition, record.offset)
         return codec.read(self._agent, record.value, record.headers, place, self._key)
+
+    async def _begin(self) -> None:
+        self._hinting = await begin(self._subscriber.consumer, self._agent)
 
     async def _commit_loop(self) -> None:
         while True:
@@ -193,7 +199,9 @@ class KafkaChannel:
         try:
             partition = self._subscriber.partitions[0]
             await asyncio.wait_for(self._subscriber.consumer.commit({partition: offset}), timeout=5.0)
+            self._hinting = True
         except (KafkaError, TimeoutError) as error:
+            self._hinting = False  # the end of this process need not wait for it
             log.debug("%s: offset %d not committed: %s", self._agent, offset, error)  # a hint only: the next one will do
 
     # --- out ---------------------------------------------------------------------------------------------------------

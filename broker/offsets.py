@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+import logging
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+log = logging.getLogger(__name__)
+
+COORDINATOR_S = 2.0
+"""So long does a start wait to hear how far reading came; answered in tens of milliseconds, in a second by a cluster that is new."""
+_NOTHING_COMMITTED = OffsetAndMetadata(-1, "")
+
+
+async def begin(consumer: Any, agent: str, patience_s: float = COORDINATOR_S) -> bool:
+    """Have reading begin although the group's coordinator may not answer: aiokafka waits for it for ever, and a hint is no reason to.
+    Reading begins with the first record then, and what was applied is passed over. Gives whether the coordinator has answered."""
+    (place,) = consumer.assignment()
+    try:
+        async with asyncio.timeout(patience_s):
+            await consumer.position(place)
+    except (KafkaError, TimeoutError):
+        log.warning("%s: Kafka does not tell how far was read (no coordinator of groups): reading from the beginning", agent)
+        consumer._subscription.subscription.assignment.state_value(place).update_committed(_NOTHING_COMMITTED)
+        return False
+    return True
 
 
 class Offsets:
