@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STORE_RETRY_S = 0.2
+STOP_S = 2.0
+"""How long an agent that stops tries to say so in the store, which may be away."""
 
 FENCED_EXIT = 3
 """Exit code of a process that found its epoch over: nothing is wrong, somebody else owns the agent."""
@@ -133,7 +135,7 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
         await _until(stopping, host.failed)
         status = "stopping"
         await host.stop()
-        await _append(store, name, held, agents.stop(held.state, wall_clock_ms()))
+        await _say_stopped(store, name, held)
     except (Fenced, StaleEpoch) as error:
         log.warning("stopping: %s", error)
         return FENCED_EXIT
@@ -207,6 +209,15 @@ async def _append(store: EventStore, name: str, held: Held, decision: Decision) 
         return held
     await store.append(Append(name, held.state.epoch, [StreamAppend(agent_stream(name), held.version, decision.events)]))
     return Held(agents.KIND.fold(decision.events, held.state), held.version + len(decision.events))
+
+
+async def _say_stopped(store: EventStore, name: str, held: Held) -> None:
+    """That nobody hears it is no harm: a process that was killed does not say so either."""
+    try:
+        async with asyncio.timeout(STOP_S):
+            await _append(store, name, held, agents.stop(held.state, wall_clock_ms()))
+    except (StoreUnavailable, TimeoutError) as error:
+        log.warning("stopped without a word in the store: %s", str(error) or "no answer")
 
 
 # --- the projector --------------------------------------------------------------------------------------------------

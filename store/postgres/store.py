@@ -43,6 +43,8 @@ VACUUM_AFTER = 1500
 """Messages. What is sent is soon trimmed; the room of trimmed rows is used again only after a VACUUM, and the server's own comes once a
 minute, when a busy outbox has grown far beyond what lies in it."""
 FOREVER = 2**62
+CLOSE_S = 2.0
+"""How long closing waits for readers: the driver never gets back a connection that its server ended at a wrong moment."""
 
 
 class PostgresStore:
@@ -209,7 +211,11 @@ class PostgresStore:
         await self._writer.close()
         if self._sweeping is not None:
             await asyncio.gather(self._sweeping, return_exceptions=True)
-        await self._pool.close()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._pool.close()
+        except TROUBLE:
+            self._pool.terminate()
 
     async def _all(self, sql: str, *parameters: object) -> list[Any]:
         with told(self.place):
