@@ -112,6 +112,14 @@ class DataDir:
                 "put the right one back, or give another --data-dir"
             )
 
+    def remember_url(self) -> None:
+        """Remember the URL that was given and let us in: it may name the same database with another user or password."""
+        if is_postgres(self._given) and self._given != self._remembered("database"):
+            try:
+                self._write_about(store=self._remembered("store"))
+            except OSError:
+                return  # as in `recognise`
+
     def lock(self) -> None:
         """Become the supervisor of this data dir until the process ends.
 

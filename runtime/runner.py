@@ -76,6 +76,7 @@ async def execute(
     lock = wiring.swarm_lock(data)
     try:
         data.recognise(await store.identity())
+        data.remember_url()
         if lock is not None:
             await lock.take()
         found = await _find_or_begin(store, wish, inputs, view.say)

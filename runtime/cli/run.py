@@ -122,6 +122,8 @@ def _execute(
     asyncio.run(before.database_answers(call.settings.database))
     data = call.data(create=inputs is not None)
     data.lock()
+    if not call.settings.database:
+        asyncio.run(before.database_answers(data.database))  # the password that is remembered may be an old one
     before.kafka_is_the_same(call, data, seen, new_kafka)
     import runtime.preload  # noqa: F401 what this process and all others of the swarm need, imported once for all of them
     from runtime import wiring
