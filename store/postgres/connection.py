@@ -20,8 +20,9 @@ CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0
 """After so long without an answer the server is taken for gone."""
 
-TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a connection that cannot be used raises, in all its ways."""
+TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What a connection that cannot be used raises, in all its ways. One that its server is just ending may be in a state that the driver
+does not expect."""
 
 # Plans are made once and never look at sizes, which change all the time here: every look-up has its index, and a stream comes in the
 # order of its index without a sort.

@@ -175,7 +175,9 @@ class Writer:
             StoreUnavailable: the batch did not happen and never will.
         """
         broken = (
-            self._connection is None or self._connection.is_closed() or isinstance(error, TimeoutError | asyncpg.InterfaceError)
+            self._connection is None
+            or self._connection.is_closed()
+            or isinstance(error, TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
         )
         await self._drop()
         if broken:
