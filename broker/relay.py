@@ -59,13 +59,16 @@ class Relay:
         return count
 
     async def run(self) -> None:
-        """Look for losses until cancelled."""
+        """Look for losses until cancelled. A store that is away is told of once."""
+        away = False
         while True:
             try:
                 outstanding = await self._look()
+                away = False
             except StoreUnavailable as error:
-                log.warning("%s: cannot look for lost messages: %s", self._sender, error)
-                outstanding = True
+                if not away:
+                    log.warning("%s: cannot look for lost messages: %s", self._sender, error)
+                away = outstanding = True
             if outstanding:
                 await asyncio.sleep(LOOK_EVERY_S)
             else:

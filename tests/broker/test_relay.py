@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from broker.relay import Relay
-from domain.ports.store import Append, Parcel, Received
+from domain.marks import Marks
+from domain.ports.store import Append, Parcel, Received, StoreUnavailable
 from store.sqlite import SqliteStore
 from tests.broker.letters import AT_MS, RECEIVER, SENDER, FakeBus, append_of
 
@@ -47,6 +48,29 @@ async def test_a_queue_that_waits_is_not_published_again(store: SqliteStore) -> 
     running.cancel()
     assert relaying.republished == len(bus.sent) <= HANDFUL
     assert {parcel.number for parcel in bus.sent} == {numbers[-1]}
+
+
+async def test_a_store_that_is_away_is_told_of_once(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the relay looks meanwhile; the next time that it is away is another one."""
+    looks: list[bool] = []
+    there = iter([False, False, True, False, False])
+
+    async def unapplied(sender: str) -> dict[str, tuple[Marks, int]]:
+        looks.append(next(there, True))
+        if not looks[-1]:
+            raise StoreUnavailable("the server went away")
+        return {RECEIVER: (Marks(), 1)}
+
+    await store.append(append_of(1))
+    monkeypatch.setattr(store, "unapplied", unapplied)
+    running = asyncio.create_task(relay(store, FakeBus()).run())
+    await until(lambda: len(looks) > 5, "it has looked six times")
+    running.cancel()
+    assert [record.getMessage() for record in caplog.records if "cannot look" in record.getMessage()] == [
+        f"{SENDER}: cannot look for lost messages: the server went away"
+    ] * 2
 
 
 async def test_a_lost_tail_comes_back_whole(store: SqliteStore) -> None:
