@@ -220,8 +220,7 @@ class Host:
             self._decided.append(_Decided(taken, unit, request))
         else:
             self._done(taken.deliveries)
-            self._mailboxes.put_back(taken.key)
-            self._pump_soon()
+            self._put_back(taken.key)
 
     async def _append(self, group: Sequence[_Decided]) -> None:
         self._appending += 1
@@ -247,7 +246,11 @@ class Host:
         for taken, unit, _ in accepted:
             self._accepted(unit)
             self._done(taken.deliveries)
-            self._mailboxes.put_back(taken.key)
+            self._put_back(taken.key)
+
+    def _put_back(self, key: str) -> None:
+        self._mailboxes.put_back(key)
+        self._pump_soon()
 
     def _done(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -261,8 +264,7 @@ class Host:
     async def _alone(self, taken: Taken, refused: int = 0) -> None:
         """Handle what one mailbox holds in an append of its own, which was refused so many times."""
         await self._handle(taken.deliveries, refused)
-        self._mailboxes.put_back(taken.key)
-        self._pump_soon()
+        self._put_back(taken.key)
 
     async def _handle(self, batch: Sequence[Delivery], refused: int = 0) -> None:
         try:

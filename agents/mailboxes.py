@@ -47,8 +47,8 @@ class Mailboxes:
         """What waits in the mailbox that has been ready longest. Only where one is ready."""
         key = self._ready.popleft()
         box = self._boxes[key]
-        self._boxes[key] = box[MAILBOX_BATCH:] if len(box) > MAILBOX_BATCH else []
-        return Taken(key, box[:MAILBOX_BATCH] if len(box) > MAILBOX_BATCH else box)
+        self._boxes[key] = box[MAILBOX_BATCH:]
+        return Taken(key, box[:MAILBOX_BATCH])
 
     def put_back(self, key: str) -> None:
         """What was taken is done with: the mailbox is ready again if something came meanwhile, or else gone."""

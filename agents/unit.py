@@ -72,10 +72,8 @@ class Unit:
             events = decision
         if not events:
             return
-        if stream not in self._after:
-            await self.state(stream, new=new)
-        held = self._after[stream]
-        state, version = held.state, held.version
+        state = await self.state(stream, new=new)
+        version = self._after[stream].version
         kind = kind_of(stream)
         for event in events:
             state = kind.evolve(state, event)
@@ -91,8 +89,7 @@ class Unit:
                     causation_id=self._cause,
                 )
                 self._outgoing.append(Outgoing(tell.receiver, self._encode(message), message.header.message_id))
-        known = self._events.get(stream)
-        self._events[stream] = [*events] if known is None else [*known, *events]
+        self._events.setdefault(stream, []).extend(events)
         self._after[stream] = Held(state, version)
 
     def keep(self, data: bytes) -> str:

@@ -40,6 +40,7 @@ _OUTBOX = _Insert("outbox", 4)
 _CONTENTS = _Insert("contents", 2, "ON CONFLICT DO NOTHING")
 _SNAPSHOTS = _Insert("snapshots", 4, begin="INSERT OR REPLACE")
 _OPEN = _Insert("open_streams", 2, "ON CONFLICT DO UPDATE SET owner = excluded.owner")
+_FENCES = _Insert("fences", 2, "ON CONFLICT DO UPDATE SET epoch = excluded.epoch")
 _COUNTERS = _Insert("counters", 3, "ON CONFLICT DO UPDATE SET n = excluded.n")
 _APPLIED = _Insert("applied", 4, "ON CONFLICT DO UPDATE SET mark = excluded.mark, above = excluded.above")
 
@@ -154,10 +155,7 @@ class Batch:
         _COUNTERS.into(sql, [(*pair, self._counters[pair]) for pair in self._sent])
         _APPLIED.into(sql, [_applied(*names, pair) for names, pair in self._pairs.items() if pair.added])
         _CONTENTS.into(sql, self._contents)
-        if self._claims:
-            sql.executemany(
-                "INSERT INTO fences VALUES (?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch", list(self._claims.items())
-            )
+        _FENCES.into(sql, list(self._claims.items()))
         if self._snapshots:
             self._write_snapshots()
         if self._open:

@@ -153,25 +153,26 @@ def postgres_url() -> Iterator[str]:
 async def database(server_url: str) -> AsyncIterator[str]:
     """An empty database of a test's own; gives its URL."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await _execute(server_url, f"CREATE DATABASE {name}")
+    await execute(server_url, f"CREATE DATABASE {name}")
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
 def database_of(server_url: str) -> Iterator[str]:
     """As `database`, for a test that has no event loop."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
+    asyncio.run(execute(server_url, f"CREATE DATABASE {name}"))
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        asyncio.run(_execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-async def _execute(url: str, sql: str) -> None:
+async def execute(url: str, sql: str) -> None:
+    """Have a server do something."""
     async with _connected(url) as connection:
         await connection.execute(sql)
 

@@ -19,7 +19,7 @@ from store.postgres.lock import InUse, SwarmLock, held
 from store.postgres.store import PostgresStore
 from store.schema import SchemaMismatch
 from tests.contracts.requests import ALICE, BOB, ask, part
-from tests.services.postgres import GUARDED, server
+from tests.services.postgres import GUARDED, execute, server
 from tests.store.wire import Cut, Wire, wire
 
 pytestmark = pytest.mark.services
@@ -118,18 +118,10 @@ def _other(url: str, user: str = "", name: str = "") -> str:
     return urlunsplit(parts._replace(netloc=netloc, path=f"/{name}" if name else parts.path))
 
 
-async def _sql(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
 async def test_a_wrong_password_is_one_line_without_it(postgres_database: str) -> None:
     """It names the user and where a password may be given, and never the password."""
     user, password = GUARDED
-    await _sql(
+    await execute(
         postgres_database,
         f"DO $$ BEGIN CREATE ROLE {user} LOGIN PASSWORD '{password}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
     )
@@ -156,12 +148,12 @@ def test_a_url_that_makes_no_sense(url: str) -> None:
 
 async def test_a_schema_of_something_else_and_of_another_version(postgres_database: str) -> None:
     """Neither is touched."""
-    await _sql(postgres_database, "CREATE SCHEMA rehydrate CREATE TABLE theirs (id int)")
+    await execute(postgres_database, "CREATE SCHEMA rehydrate CREATE TABLE theirs (id int)")
     with pytest.raises(SchemaMismatch, match="belongs to something else"):
         await PostgresStore.open(postgres_database)
-    await _sql(postgres_database, "DROP SCHEMA rehydrate CASCADE")
+    await execute(postgres_database, "DROP SCHEMA rehydrate CASCADE")
     await (await PostgresStore.open(postgres_database)).close()
-    await _sql(postgres_database, "UPDATE rehydrate.meta SET value = '99' WHERE name = 'version'")
+    await execute(postgres_database, "UPDATE rehydrate.meta SET value = '99' WHERE name = 'version'")
     with pytest.raises(SchemaMismatch, match="has store version 99"):
         await PostgresStore.open(postgres_database)
 
@@ -184,7 +176,7 @@ async def test_one_supervisor_for_one_database(postgres_database: str) -> None:
     with pytest.raises(InUse, match="in use by another supervisor"):
         await second.take()
     keeping = asyncio.ensure_future(first.keep())
-    await _sql(
+    await execute(
         postgres_database,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%(lock)' AND datname = current_database()",
     )
@@ -256,8 +248,8 @@ def test_a_full_disk_is_one_line_and_passes_when_there_is_room() -> None:
 
 
 async def _fill(server_url: str, room: Path) -> str:
-    await _sql(server_url, f"CREATE TABLESPACE small LOCATION '{room}'")
-    await _sql(server_url, "CREATE DATABASE small TABLESPACE small")
+    await execute(server_url, f"CREATE TABLESPACE small LOCATION '{room}'")
+    await execute(server_url, "CREATE DATABASE small TABLESPACE small")
     url = _other(server_url, name="small")
     store = await PostgresStore.open(url)
     with pytest.raises(ServerAway, match="disk is full; make room"):

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
-from tests.services.postgres import GUARDED, PostgresServer, database_of, server
+from tests.services.postgres import GUARDED, PostgresServer, database_of, execute, server
 from tests.system.conftest import Undisturbed
 from tests.system.on_postgres import PostgresSwarm
 from tests.system.swarm import until
@@ -69,12 +68,3 @@ def guarded(url: str, password: str) -> str:
     """The same database as the user who is asked for a password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{USER}:{password}@{parts.hostname}:{parts.port}"))
-
-
-async def execute(url: str, sql: str) -> None:
-    """Have the server do something."""
-    connection = await asyncpg.connect(url, timeout=10)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
