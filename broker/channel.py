@@ -5,8 +5,8 @@ Traps that this file is built around (measured, see docs/decisions):
   start and so that Kafka's own tools show the lag.
 - The handler takes raw records: FastStream would decode a JSON body by itself. Decoder and handler are coroutine functions and types are
   not applied, because FastStream runs plain functions and dependencies in threads, and a thread hop costs more than the message.
-- The embedded broker answers an empty fetch only when the consumer's wait is over, so this wait is the latency of a hop, and each fetch
-  has one of its own (`broker/waiting.py`). On a real broker what comes ends the wait, and it stays long.
+- The embedded broker answers an empty fetch only when the consumer's wait is over. So who publishes there notifies the receiver, and a
+  fetch leaves when there is something to fetch (`broker/notify.py`). On a real broker what comes ends the wait, and it stays long.
 - FastStream sleeps a whole batch timeout after an empty poll: see `_WaitingSubscriber`.
 - Messages of one commit leave in one Kafka batch, each with headers of its own, which FastStream's `publish_batch` does not offer: the
   batch is built on the aiokafka producer that FastStream owns.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -29,9 +30,9 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from broker import codec, producing
 from broker.connection import REQUEST_TIMEOUT_MS, Cluster
+from broker.notify import FETCH_WAIT_MS, Listener, Notifier, heed
 from broker.offsets import Offsets, begin
 from broker.topics import Address, address
-from broker.waiting import SHORTEST_MS, AdaptiveWait, pace
 from broker.watchdog import Watchdog, until_reachable
 from domain.ports.bus import Handler, Place
 from domain.ports.store import Parcel
@@ -114,7 +115,8 @@ class KafkaChannel:
         self._asking: set[asyncio.Task[None]] = set()
         self._refused = False
         self._subscriber: Any = None
-        self._wait = AdaptiveWait() if cluster.embedded else None
+        self._notifier = Notifier(cluster.bootstrap) if cluster.embedded else None
+        self._listener: Listener | None = None
         self._stopping = False
 
     async def start(self, handler: Handler | None) -> None:
@@ -125,8 +127,10 @@ class KafkaChannel:
             await until_reachable(self._cluster, self._agent)
         await self._broker.start()
         producing.wrap_numbers(self._producer)
-        if self._wait is not None and self._subscriber is not None:
-            pace(self._subscriber.consumer, self._wait)
+        if self._notifier is not None:
+            self._notifier.follow(self._producer)
+        if self._cluster.embedded and self._subscriber is not None:
+            self._listen()
         self._tasks = [asyncio.create_task(self._publish_loop()), asyncio.create_task(self._commit_loop())]
         if self._subscriber is not None and not self._cluster.embedded:
             self._tasks.append(asyncio.create_task(self._watchdog.run(self._subscriber.consumer)))
@@ -139,7 +143,7 @@ class KafkaChannel:
             batch=True,
             max_records=MAX_RECORDS,
             batch_timeout_ms=POLL_MS,
-            fetch_max_wait_ms=SHORTEST_MS if self._cluster.embedded else LONG_WAIT_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS if self._cluster.embedded else LONG_WAIT_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             parser=_unparsed,
@@ -156,8 +160,6 @@ class KafkaChannel:
     def send(self, parcels: Sequence[Parcel]) -> None:
         self._outgoing += parcels
         self._flush.set()
-        if self._wait is not None:
-            self._wait.sent()
 
     def done(self, place: Place) -> None:
         self._offsets.done(place.offset)
@@ -176,8 +178,17 @@ class KafkaChannel:
             if self._hinting:
                 await self._commit()
         await self._broker.stop()
+        if self._listener is not None:
+            self._listener.close()
+        if self._notifier is not None:
+            self._notifier.close()
 
     # --- in ----------------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self._listener = Listener(self._cluster.bootstrap, self._home)
+        self._listener.start()
+        heed(self._subscriber.consumer, self._listener)
 
     def _read(self, record: Any) -> Any:
         self._offsets.read(record.offset)
@@ -253,11 +264,11 @@ class KafkaChannel:
                 headers = codec.kafka_headers(self._agent, parcel, self._key)
                 key = parcel.receiver.encode()
                 if batch.append(key=key, value=parcel.value, timestamp=None, headers=headers) is None:
-                    self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
+                    await self._send(batch, home)
                     batch = producer.create_batch()
                     batch.append(key=key, value=parcel.value, timestamp=None, headers=headers)
             if batch.record_count():
-                self._watch(await producer.send_batch(batch, home.topic, partition=home.partition))
+                await self._send(batch, home)
         except KafkaError as error:
             self._tell(f"{len(parcels)} messages for {home.topic} were not published", error)
 
@@ -268,14 +279,17 @@ class KafkaChannel:
         )
         self._refused = True
 
-    def _watch(self, published: asyncio.Future[Any]) -> None:
-        published.add_done_callback(self._published)
+    async def _send(self, batch: Any, home: Address) -> None:
+        sent: asyncio.Future[Any] = await self._producer.send_batch(batch, home.topic, partition=home.partition)
+        sent.add_done_callback(partial(self._published, home, batch.record_count()))
 
-    def _published(self, future: asyncio.Future[Any]) -> None:
+    def _published(self, home: Address, count: int, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             return
         if (error := future.exception()) is None:
             self._refused = False
+            if self._notifier is not None:
+                self._notifier.acknowledged(home, future.result().offset + count)
             return
         self._tell("a batch was not acknowledged", error)
         if not self._stopping:

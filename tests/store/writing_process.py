@@ -151,7 +151,14 @@ class Process:
     async def _group(self, epoch: int) -> list[Ask]:
         versions = {info.stream: info.version for info in await self._store.streams()}
         waiting = {writer: await self._waiting(writer) for writer in (self._plan.agent, "client/0")}
-        return [self._ask(epoch, versions, waiting) for _ in range(self._random.randint(1, 12))]
+        group = [self._ask(epoch, versions, waiting) for _ in range(self._random.randint(1, 12))]
+        handled = [item for ask in group if ask.writer == self._plan.agent for item in ask.received]
+        return [*group, self._again(epoch, self._random.choice(handled))] if handled else group
+
+    def _again(self, epoch: int, handled: tuple[str, int]) -> Ask:
+        """A message that was handled before, by a request that nothing else refuses."""
+        id_ = self._id()
+        return Ask(id_, self._plan.agent, epoch, [(f"task-{id_}", 0, 1, None)], [handled])
 
     async def _waiting(self, receiver: str) -> list[tuple[str, int]]:
         return [(sender, parcel.number) for sender in AGENTS for parcel in await self._store.parcels(sender, receiver, limit=20)]

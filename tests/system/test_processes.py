@@ -19,8 +19,7 @@ from tests.system.swarm import PATIENCE_S, Running, Swarm, until
 AGENTS = ("lead/0", "product_listing/0", "pricing_optimizer/0", "inventory_sync/0", "marketing_outreach/0")
 IDLE_SHARE = 0.05
 WATCHED_S, LOOK_EVERY_S = 4.0, 0.25
-"""What counts is the quietest four seconds in a row: the waits of idle consumers must have grown first (broker/channel.py), and on a
-machine that others keep busy the same work takes more of a core's time."""
+"""What counts is the quietest four seconds in a row: on a machine that others keep busy the same work takes more of a core's time."""
 SETTLE_WITHIN_S = 30.0
 
 
