@@ -76,6 +76,8 @@ lock: $(READY) ## write requirements.lock and those of the benchmark's peers; UP
 	for peer in $(PEERS); do $(UV) compile $$peer.in --universal --python-version 3.11 --generate-hashes --quiet \
 	    --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" \
 	    $(if $(UPGRADE),--upgrade) --output-file $$peer.lock || exit 1; done
+	for npm in evaluation/compare/peers/*.npm; do npm install --prefix $$npm --package-lock-only --omit-lockfile-registry-resolved \
+	    --ignore-scripts --no-audit --no-fund || exit 1; done
 
 clean: ## remove .venv, caches and builds; the data in .rehydrate stays
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -84,7 +84,7 @@ def compare(
             help="PostgreSQL that all share; each gets a database of its own there, which is dropped behind it.",
         ),
     ] = "",
-    peers: Annotated[str, typer.Option(help="Systems to run beside ours, separated by commas.")] = "langgraph,dbos",
+    peers: Annotated[str, typer.Option(help="Systems to run beside ours, separated by commas.")] = "langgraph,dbos,restate",
     concurrency: Concurrency = "1,16,64",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; all systems run in each, and medians are taken.")] = 3,
     workflows: Annotated[
@@ -97,7 +97,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout in place of the table.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Ours beside LangGraph and DBOS on one PostgreSQL, in interleaved rounds, with ratios."""
+    """Ours beside LangGraph, DBOS and Restate on one machine, in interleaved rounds, with ratios."""
     from evaluation.compare import compare as comparison
     from evaluation.compare.table import notes, table
     from runtime.cli.output import Output

@@ -1,6 +1,7 @@
-"""An environment for each peer, made once from its lock file: exact versions with hashes, and nothing of ours.
+"""An environment for each peer, made once from its lock file: exact versions with hashes, and nothing of ours. What a peer needs from
+npm (a server, say) has a lock beside that one, `PEER.npm`, and lies in the same environment.
 
-It lies in a cache under a name that holds the digest of the lock and the version of Python: another lock is another environment. A file
+It lies in a cache under a name that holds the digest of its locks and the version of Python: another lock is another environment. A file
 that is written last says that it is complete, so an interrupted making is seen and begun anew.
 """
 
@@ -38,7 +39,9 @@ async def python_of(peer: str, folder: Path, say: Callable[[str], None]) -> Path
         CannotMeasure: it cannot be made; the message says what the installer said.
     """
     lock = PEERS / f"{peer}.lock"
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    npm = PEERS / f"{peer}.npm"
+    locks = [lock, npm / "package-lock.json"] if npm.is_dir() else [lock]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in locks)).hexdigest()[:12]
     home = folder / f"{peer}-py{sys.version_info.major}{sys.version_info.minor}-{digest}"
     python = home / "bin" / "python"
     try:
@@ -48,6 +51,8 @@ async def python_of(peer: str, folder: Path, say: Callable[[str], None]) -> Path
                 say(f"making the environment of {peer} in {home}")
                 shutil.rmtree(home, ignore_errors=True)
                 await _make(home, python, lock)
+                if npm.is_dir():
+                    await _add_from_npm(home, npm)
                 (home / READY).touch()
     except OSError as error:
         place = error.filename or folder
@@ -77,6 +82,14 @@ async def _make(home: Path, python: Path, lock: Path) -> None:
     await _run([sys.executable, "-m", "venv", *(["--without-pip"] if ours else []), str(home)])
     pip = [sys.executable, "-m", "pip", "--python", str(python)] if ours else [str(python), "-m", "pip"]
     await _run([*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *_EXACTLY, str(lock)])
+
+
+async def _add_from_npm(home: Path, wanted: Path) -> None:
+    if shutil.which("npm") is None:
+        raise CannotMeasure("cannot be installed: a part of it comes from npm, which is not here (it comes with Node.js)")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(wanted / name, home)
+    await _run(["npm", "ci", "--prefix", str(home), "--ignore-scripts", "--no-audit", "--no-fund"])
 
 
 _EXACTLY = ("--require-hashes", "--no-deps", "--requirement")

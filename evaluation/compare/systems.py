@@ -18,7 +18,7 @@ from evaluation.compare.child import CannotMeasure, ask
 from evaluation.compare.environments import PEERS, python_of
 
 OURS, ROAD, RAW = "rehydrate", "rehydrate, whole road", "raw inserts"
-PEER_NAMES = ("langgraph", "dbos")
+PEER_NAMES = ("langgraph", "dbos", "restate")
 
 WARM_UP = 20
 MEASURE_WITHIN_S = 300.0
@@ -173,6 +173,7 @@ async def _run(python: Path, peer: str, database: str, concurrency: int, workflo
         answer["steps_per_second"],
         answer["workflows"],
         answer["bytes_per_workflow"],
+        answer.get("store", "postgresql"),
         versions=answer["versions"],
         settings=answer["settings"],
     )

@@ -46,18 +46,21 @@ class Load(NamedTuple):
         """The query for the bytes of all tables and indexes."""
         return SIZE
 
-    async def drive(self, workflow: Callable[[int], Awaitable[None]], size: Callable[[], Awaitable[int]]) -> dict[str, Any]:
-        """Run the workflows; `workflow(number)` is one of them, `size()` gives the bytes of all tables and indexes."""
+    async def drive(
+        self, workflow: Callable[[int], Awaitable[None]], size: Callable[[], Awaitable[int]] | None = None
+    ) -> dict[str, Any]:
+        """Run the workflows; `workflow(number)` is one of them, `size()` gives the bytes of all tables and indexes. Without it there
+        are none, as with a store that lays out its files beforehand."""
         await self._all(workflow, iter(range(self.workflows, self.workflows + self.warm_up)))
-        before = await size()
+        before = await size() if size else 0
         begun = time.perf_counter()
         times = await self._all(workflow, iter(range(self.workflows)))
         elapsed = time.perf_counter() - begun
-        grown = await size() - before
+        grown = await size() - before if size else None
         return {
             "workflows": self.workflows,
             "steps_per_second": self.workflows * self.steps / elapsed,
-            "bytes_per_workflow": grown / self.workflows,
+            "bytes_per_workflow": grown / self.workflows if grown is not None else None,
             "workflow_ms": sorted(1000 * each for each in times)[len(times) // 2],
         }
 

@@ -48,8 +48,12 @@ def _document(missing: dict[str, str] | None = None) -> dict[str, Any]:
     [
         ([], 2, "needs a PostgreSQL that all systems share: --database postgresql://"),
         (["--database", "sqlite:///x.db"], 2, "not on sqlite"),
-        (["--database", "postgresql://127.0.0.1", "--peers", "temporal"], 2, "no peer 'temporal'; known are langgraph, dbos"),
-        (["--database", "postgresql://127.0.0.1", "--peers", ","], 2, "--peers names nobody; known are langgraph, dbos"),
+        (
+            ["--database", "postgresql://127.0.0.1", "--peers", "temporal"],
+            2,
+            "no peer 'temporal'; known are langgraph, dbos, restate",
+        ),
+        (["--database", "postgresql://127.0.0.1", "--peers", ","], 2, "--peers names nobody; known are langgraph, dbos, restate"),
         (["--database", "postgresql://127.0.0.1", "--concurrency", "many"], 2, "'many' is no list of numbers"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,33 @@ async def test_what_cannot_be_installed_says_why(locks: Path, tmp_path: Path) ->
     (locks / "loose.lock").write_text("typing-extensions==4.16.0\n")
     with pytest.raises(CannotMeasure, match=r"^cannot be installed: .*(hash|requirements)"):
         await python_of("loose", tmp_path / "cache", lambda line: None)
+    assert not list((tmp_path / "cache").glob("*/.ready"))
+
+
+@pytest.fixture
+def npm_lock(locks: Path) -> Path:
+    """A lock of npm beside the one of `nothing`, which asks for no package either."""
+    folder = locks / "nothing.npm"
+    folder.mkdir()
+    (folder / "package.json").write_text('{"private": true}')
+    lock = folder / "package-lock.json"
+    lock.write_text('{"lockfileVersion": 3, "packages": {"": {}}}')
+    return lock
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="no npm is installed here (Debian, Ubuntu: apt install npm)")
+async def test_what_comes_from_npm_lies_in_the_same_environment(npm_lock: Path, tmp_path: Path) -> None:
+    python = await python_of("nothing", tmp_path / "cache", lambda line: None)
+    lock, changed = npm_lock.read_bytes(), '{"lockfileVersion": 3, "packages": {"": {"name": "changed"}}}'  # noqa: ASYNC240 nothing else runs
+    assert (python.parent.parent / npm_lock.name).read_bytes() == lock
+    npm_lock.write_text(changed)  # noqa: ASYNC240 nothing else runs
+    assert await python_of("nothing", tmp_path / "cache", lambda line: None) != python
+
+
+async def test_without_npm_the_peer_cannot_be_measured(npm_lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(CannotMeasure, match="npm, which is not here"):
+        await python_of("nothing", tmp_path / "cache", lambda line: None)
     assert not list((tmp_path / "cache").glob("*/.ready"))
 
 
