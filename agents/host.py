@@ -364,10 +364,13 @@ class Host:
         unit.committed()
 
     def _look_again(self, unit: Unit, refusal: Exception) -> None:
-        """A decision did not become true: what it rested on is not trusted any more. A store in trouble is told of once."""
+        """A decision did not become true: what it rested on is not trusted any more. A store in trouble is told of once; one that lets
+        us in no more ends the agent."""
         unit.forget()
         if isinstance(refusal, AlreadyApplied):
             self._mark(refusal.received)
+        elif isinstance(refusal, StoreUnavailable) and refusal.final:
+            self._fail(refusal)
         elif isinstance(refusal, StoreUnavailable) and not self._in_trouble:
             self._in_trouble = True
             log.error("%s: the store is in trouble, waiting for it: %s", self.agent, refusal)

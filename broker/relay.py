@@ -59,13 +59,19 @@ class Relay:
         return count
 
     async def run(self) -> None:
-        """Look for losses until cancelled. A store that is away is told of once."""
+        """Look for losses until cancelled. A store that is away is told of once.
+
+        Raises:
+            StoreUnavailable: it lets us in no more.
+        """
         away = False
         while True:
             try:
                 outstanding = await self._look()
                 away = False
             except StoreUnavailable as error:
+                if error.final:
+                    raise
                 if not away:
                     log.warning("%s: cannot look for lost messages: %s", self._sender, error)
                 away = outstanding = True

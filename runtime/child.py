@@ -139,6 +139,9 @@ async def _agent(name: str, lifeline: Connection, beats: Connection, order: Orde
     except (Fenced, StaleEpoch) as error:
         log.warning("stopping: %s", error)
         return FENCED_EXIT
+    except StoreUnavailable as error:
+        log.error("stopping: %s", error)
+        return 1
     finally:
         await store.close()
     return 0

@@ -19,6 +19,7 @@ from broker.embedded import EmbeddedKafka
 from broker.relay import Relay
 from broker.topics import needed
 from chaos import crash, plan
+from domain.ports.store import StoreUnavailable
 from domain.role import CLIENT
 from runtime import kafka, wiring
 from runtime.child import Order, agent_main, projector_main
@@ -124,8 +125,8 @@ class Supervisor:
         return keeper
 
     def _must_not_end(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
-            self.failed.set_exception(error)  # a supervisor that no longer looks must not seem to
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)  # a supervisor that no longer looks must not seem to
 
     async def stop(self) -> None:
         """Stop in order: agents first, so that the projector sees all; then what hosts them. Kills what does not obey."""
@@ -218,6 +219,13 @@ class Supervisor:
         task.add_done_callback(post.tasks.discard)
 
     async def _replace(self, post: _Post, order: Order) -> None:
+        if post.failed_starts > 1:
+            try:
+                await self._store.check_access()
+            except StoreUnavailable as error:
+                if error.final:
+                    self._fail(error)  # each further one would die of it, too
+                    return
         if post.deaths > 1:
             await asyncio.sleep(min(self._settings.restart_backoff_s * 2 ** min(post.deaths - 2, 16), LONGEST_BACKOFF_S))
         for _ in range(MAX_FAILED_STARTS):
@@ -231,14 +239,17 @@ class Supervisor:
                 return
         self._give_up(post)
 
-    def _give_up(self, post: _Post) -> None:
+    def _fail(self, error: BaseException) -> None:
         if not self.failed.done():
-            path = self._data.logs / f"{post.name.replace('/', '.')}.log"
-            self.failed.set_exception(
-                SwarmFailed(
-                    f"{post.name} died {post.failed_starts} times before it was ready; its log says why: {path}{self._full_disk()}"
-                )
+            self.failed.set_exception(error)
+
+    def _give_up(self, post: _Post) -> None:
+        path = self._data.logs / f"{post.name.replace('/', '.')}.log"
+        self._fail(
+            SwarmFailed(
+                f"{post.name} died {post.failed_starts} times before it was ready; its log says why: {path}{self._full_disk()}"
             )
+        )
 
     def _full_disk(self) -> str:
         """The most likely reason why processes die, where it is one: their own logs cannot say it."""

@@ -138,6 +138,9 @@ class MemoryStore:
     async def log(self, after: int, limit: int) -> list[Stored]:
         return [row for row in self.world.log if row.position > after][:limit]
 
+    async def check_access(self) -> None:
+        """It lies in this process."""
+
     async def identity(self) -> str:
         return self.world.identity
 

@@ -21,6 +21,13 @@ class BadDatabase(Exception):
 class Store(EventStore, Protocol):
     """The port that agents use, and what tools need beyond it."""
 
+    async def check_access(self) -> None:
+        """Ask for access anew, as a process that begins does, whatever this one has open.
+
+        Raises:
+            StoreUnavailable: with `final` where it lets nobody in any more.
+        """
+
     async def snapshots(self) -> list[Snapshot]:
         """All snapshots."""
 

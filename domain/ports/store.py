@@ -134,9 +134,11 @@ class StoreUnavailable(Exception):
     """The store could not do it (disk full, file gone, no connection). Nothing was appended; it may be tried again later.
 
     `passes`: it is a server that comes back by itself, so that even a process that only begins should wait for it.
+    `final`: it lets this process in no more, so that not even one that is at work should wait for it.
     """
 
     passes = False
+    final = False
 
 
 class NoContent(KeyError):

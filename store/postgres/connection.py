@@ -44,6 +44,14 @@ class ServerAway(StoreUnavailable):
 class DatabaseRefused(StoreUnavailable):
     """The database will not have us, now or later: a wrong password, no such database, no right to make tables. Waiting does not help."""
 
+    final = True
+
+
+class ReadOnly(DatabaseRefused):
+    """The server takes no writes. It may be on its way to become the one that does: who is at work waits, who begins should ask another."""
+
+    final = False
+
 
 class Place(NamedTuple):
     """Where a URL leads. `shown` is the URL without its password."""
@@ -148,7 +156,7 @@ def told(place: Place) -> Iterator[None]:
 
 
 _REFUSED: dict[type[BaseException], str] = {
-    asyncpg.InvalidPasswordError: "the server refuses the password of {user}; give it in PGPASSWORD, ~/.pgpass or the URL",
+    asyncpg.InvalidPasswordError: "the server refuses the password of {user}; {remedy}",
     asyncpg.InvalidAuthorizationSpecificationError: "{user} is not let in ({error}); see the server's pg_hba.conf, or give another user",
     asyncpg.InvalidCatalogNameError: "there is no database {database}; create it (createdb {database}), or give another",
     asyncpg.InsufficientPrivilegeError: "{user} may not do this ({error}); give the owner of database {database}, or GRANT what is missing",
@@ -169,10 +177,13 @@ def _meaning(place: Place, error: BaseException) -> StoreUnavailable:
         "user": place.user or "the user",
         "database": place.database,
         "error": " ".join(str(error).split()) or type(error).__name__,
+        # The driver takes the one in the URL first.
+        "remedy": "correct it in the URL" if urlsplit(place.url).password else "give it in PGPASSWORD, ~/.pgpass or the URL",
     }
     for kind, text in _REFUSED.items():
         if isinstance(error, kind):
-            return DatabaseRefused(f"{place.shown}: {text.format(**words)}")
+            refused = ReadOnly if kind is asyncpg.ReadOnlySQLTransactionError else DatabaseRefused
+            return refused(f"{place.shown}: {text.format(**words)}")
     for kind, text in _AWAY.items():
         if isinstance(error, kind):
             return ServerAway(f"{place.shown}: {text.format(**words)}")

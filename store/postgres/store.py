@@ -30,7 +30,7 @@ from domain.ports.store import (
 )
 from store.postgres import schema
 from store.postgres.audit import PostgresAudit
-from store.postgres.connection import TROUBLE, Place, connect, options, place_of, told
+from store.postgres.connection import TROUBLE, Place, connect, options, place_of, session, told
 from store.postgres.keeping import PostgresKeeping
 from store.postgres.writer import Writer
 from store.request import answers, encoded
@@ -135,6 +135,11 @@ class PostgresStore:
             *(after, limit),
         )
         return [Stored(*row) for row in rows]
+
+    async def check_access(self) -> None:
+        """On a connection of its own: those of the pool were let in before."""
+        async with session(self.place, "supervisor (access)"):
+            pass
 
     async def identity(self) -> str:
         """The id of this store."""

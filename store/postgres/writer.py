@@ -188,7 +188,12 @@ class Writer:
             raise error
 
     async def _settle(self, lost: BaseException) -> Any:
-        """Ask the server what became of the last batch, as long as it takes: until then nobody can be told anything."""
+        """Ask the server what became of the last batch, as long as it takes: until then nobody can be told anything. Only who is let in no
+        more goes without an answer; whoever owns the agent next finds in the store what happened.
+
+        Raises:
+            StoreUnavailable: the writer is being closed, or the server does not let us in.
+        """
         waited = 0
         while True:
             try:
@@ -200,6 +205,8 @@ class Writer:
             except (*TROUBLE, StoreUnavailable) as error:
                 if self._closing:
                     raise StoreUnavailable(f"{self._place.shown}: the answer to the last append was lost") from error
+                if isinstance(error, StoreUnavailable) and error.final:
+                    raise
                 if waited == 0:
                     log.error(
                         "the database went while it was asked to append (%s); waiting to hear what became of it: %s", lost, error

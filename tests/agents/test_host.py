@@ -228,6 +228,27 @@ async def test_a_store_in_trouble_is_waited_for(caplog: pytest.LogCaptureFixture
     await stage.host.stop(patience_s=0.1)
 
 
+class Locked(MemoryStore):
+    """A store that lets its agent in no more."""
+
+    async def append(self, request: Append) -> Appended:
+        error = StoreUnavailable("wrong password")
+        error.final = True
+        raise error
+
+
+async def test_a_store_that_lets_nobody_in_any_more_ends_the_agent() -> None:
+    """To wait for it would be for ever, and nobody would hear of it."""
+    stage = Stage(AGENT, MemoryStore())
+    await stage.begin(Writing)
+    stage.host.store = Locked()
+    await stage.bus.deliver(stage.delivery(assignment("A"), 1))
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable, match="wrong password"):
+            await stage.host.failed
+    await stage.host.stop(patience_s=0.1)
+
+
 async def test_the_messages_of_one_stream_share_an_append(stage: Stage) -> None:
     """Those that waited while one was under way are decided together, each with its own mark."""
     first, *rest = (stage.delivery(assignment("A"), number) for number in range(1, 6))

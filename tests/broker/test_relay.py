@@ -73,6 +73,20 @@ async def test_a_store_that_is_away_is_told_of_once(
     ] * 2
 
 
+async def test_a_store_that_lets_nobody_in_any_more_ends_the_relay(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs it hears of it."""
+
+    async def unapplied(sender: str) -> dict[str, tuple[Marks, int]]:
+        error = StoreUnavailable("wrong password")
+        error.final = True
+        raise error
+
+    monkeypatch.setattr(store, "unapplied", unapplied)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable, match="wrong password"):
+            await relay(store, FakeBus()).run()
+
+
 async def test_a_lost_tail_comes_back_whole(store: SqliteStore) -> None:
     """All messages vanish with a broker. The probe arrives, shows the holes, and they are filled."""
     bus = FakeBus()

@@ -118,16 +118,20 @@ def _other(url: str, user: str = "", name: str = "") -> str:
     return urlunsplit(parts._replace(netloc=netloc, path=f"/{name}" if name else parts.path))
 
 
-async def test_a_wrong_password_is_one_line_without_it(postgres_database: str) -> None:
-    """It names the user and where a password may be given, and never the password."""
+async def test_a_wrong_password_is_one_line_without_it(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the user and where to give the right one, and never the password."""
     user, password = GUARDED
     await execute(
         postgres_database,
         f"DO $$ BEGIN CREATE ROLE {user} LOGIN PASSWORD '{password}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
     )
-    with pytest.raises(DatabaseRefused, match=f"refuses the password of {user}; give it in PGPASSWORD") as caught:
+    with pytest.raises(DatabaseRefused, match=f"refuses the password of {user}; correct it in the URL") as caught:
         await PostgresStore.open(_other(postgres_database, f"{user}:wrong-one"))
     assert "wrong-one" not in str(caught.value)
+    monkeypatch.setenv("PGPASSWORD", "wrong-two")
+    with pytest.raises(DatabaseRefused, match=f"refuses the password of {user}; give it in PGPASSWORD") as caught:
+        await PostgresStore.open(_other(postgres_database, user))
+    assert "wrong-two" not in str(caught.value)
     with pytest.raises(DatabaseRefused, match="may not do this"):
         await PostgresStore.open(_other(postgres_database, f"{user}:{password}"))
 
