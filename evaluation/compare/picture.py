@@ -23,6 +23,7 @@ STYLE = """
     .head { font-weight: 600; font-size: 16px; }
     .soft { fill: var(--soft); font-size: 13px; }
     .end { text-anchor: end; }
+    .figure { stroke: var(--paper); stroke-width: 5px; paint-order: stroke; }
 """
 
 
@@ -61,22 +62,24 @@ def _group(at_once: int, bars: list[tuple[str, float, str]], raw: float | None, 
     scale = (WIDTH - LEFT - RIGHT) / most
     height = len(bars) * (BAR + GAP) - GAP
     lines = [f'<text class="soft" x="20" y="{top + height / 2 + 5:.0f}">{at_once} at a time</text>']
+    if raw:  # below the figures, which may lie on it
+        x, style = f"{LEFT + raw * scale:.1f}", "stroke: var(--raw); stroke-width: 2; stroke-dasharray: 4 3"
+        lines.append(f'<line x1="{x}" x2="{x}" y1="{top - 5}" y2="{top + height + 5}" style="{style}"/>')
     for index, (name, speed, behind) in enumerate(bars):
         y = top + index * (BAR + GAP)
         colour = {OURS: "ours", ROAD: "road"}.get(name, "peer")
         lines += [
             f'<text class="end" x="{LEFT - 10}" y="{y + 17}">{escape(name)}</text>',
             f'<rect x="{LEFT}" y="{y}" width="{speed * scale:.1f}" height="{BAR}" rx="3" style="fill: var(--{colour})"/>',
-            f'<text x="{LEFT + speed * scale + 8:.1f}" y="{y + 17}">{escape(behind)}</text>',
+            f'<text class="figure" x="{LEFT + speed * scale + 8:.1f}" y="{y + 17}">{escape(behind)}</text>',
         ]
-    if raw:
-        x, style = f"{LEFT + raw * scale:.1f}", "stroke: var(--raw); stroke-width: 2; stroke-dasharray: 4 3"
-        lines.append(f'<line x1="{x}" x2="{x}" y1="{top - 5}" y2="{top + height + 5}" style="{style}"/>')
     return "".join(f"  {line}\n" for line in lines)
 
 
 def _page(document: Mapping[str, Any], body: str, height: int) -> str:
     about = f"{document['steps_per_workflow']} steps of {document['payload_bytes']} B a workflow, on PostgreSQL"
+    measured = [system for system in document["systems"] if system["status"] == "measured"]
+    about += "".join(f"; {each['system']} on {each['store']}" for each in measured if each["store"] != "postgresql")
     legend = "Dashed: raw single-row inserts, 16 connections, in the same rounds. In brackets: peer to rehydrate."
     frame = f'width="{WIDTH - 2}" height="{height - 2}" rx="12" style="fill: var(--paper); stroke: var(--edge)"'
     return "\n".join(
