@@ -34,7 +34,8 @@ class Changed(NamedTuple):
 
 
 class ShardRow(NamedTuple):
-    """One partition: where its log ends, how far its agent has read (None: it has not said), and what lies between."""
+    """One partition: where its log ends, how far its agent has read (None: it has not said, or Kafka does not tell), and what lies
+    between."""
 
     agent: str
     partition: int
@@ -63,6 +64,8 @@ class Admin:
         self._client = AIOKafkaAdminClient(
             bootstrap_servers=cluster.bootstrap, client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS, **given
         )
+        self.untold: KafkaError | None = None
+        """Why Kafka does not tell how far was read, where it does not."""
 
     async def __aenter__(self) -> Admin:
         """Raises:
@@ -154,16 +157,19 @@ class Admin:
 
     async def _committed(self, agent: str, place: TopicPartition) -> int | None:
         until = time.monotonic() + COORDINATOR_S
-        while True:
+        while self.untold is None:
             try:
                 found = await self._client.list_consumer_group_offsets(self._cluster.group(agent), partitions=[place])
             except KafkaError as error:
-                if not error.retriable or time.monotonic() > until:
+                if not error.retriable:
                     raise
+                if time.monotonic() > until:
+                    self.untold = error
                 await asyncio.sleep(0.1)  # the first question about offsets has a cluster make the topic that keeps them
                 continue
             offset = found[place].offset if place in found else -1
             return offset if offset >= 0 else None
+        return None
 
     async def _edges(self, places: Sequence[TopicPartition]) -> tuple[Mapping[Any, int], Mapping[Any, int]]:
         if not places:

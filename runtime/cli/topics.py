@@ -57,7 +57,10 @@ async def _look(call: Call) -> Sequence[TopicRow]:
     await look(cluster)
     try:
         async with Admin(cluster) as admin:
-            return await admin.survey([CLIENT, *request.agents_of(shards)])
+            found = await admin.survey([CLIENT, *request.agents_of(shards)])
+            if admin.untold is not None:
+                call.out.say(f"Kafka does not tell how far was read: {admin.untold}; the lag is all that is there")
+            return found
     except KafkaError as error:
         raise KafkaRefused(f"Kafka at {cluster.bootstrap} does not tell about its topics: {error}") from error
 
