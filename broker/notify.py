@@ -86,14 +86,16 @@ class Listener:
         self._coming = False
         self._heard = asyncio.Event()
         self._socket = _datagrams()
+        self._bound = False
 
     def start(self) -> None:
-        """Listen. Where the owner before still does, that one is notified on and this one looks by itself."""
+        """Listen. While the owner before still does (a frozen one, say), that one is notified on and this one looks by itself."""
         try:
             self._socket.bind(self._name)
         except OSError as error:
             log.debug("%s: %s", self._name, error)
             return
+        self._bound = True
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
 
     def close(self) -> None:
@@ -122,7 +124,8 @@ class Listener:
                         self._heard.clear()
                         await self._heard.wait()
             except TimeoutError:
-                pass
+                if not self._bound:
+                    self.start()
         self._coming = False
         return self._end
 
