@@ -5,8 +5,9 @@ publishes notifies the receiver by datagrams, and a fetch leaves when it will br
 the broker has it by the time that it is asked for, and one when the batch is acknowledged, up to where the partition then goes, which
 holds also when the fetch was faster. (A real broker answers a waiting fetch when something comes: nothing of this is used there.)
 
-A notification carries no message, so nothing rests on it: one that is lost costs up to `POLL_S`, one that is wrong a fetch in vain. The
-sockets lie in Linux's abstract namespace: no files that a killed process leaves, and only who can reach the broker's loopback is heard.
+A notification carries no message, so nothing rests on it: one that is lost costs up to `POLL_S`, in the middle of work `BUSY_POLL_S`, and
+one that is wrong a fetch in vain. The sockets lie in Linux's abstract namespace: no files that a killed process leaves, and only who
+can reach the broker's loopback is heard.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import logging
 import math
 import socket
+import time
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 1.0
 """So long is waited for a notification. Each look in vain of each agent is a part of what an idle swarm uses."""
+BUSY_POLL_S, BUSY_S = 0.1, 1.5
+"""So long while the last one is not longer ago than that: if one is lost in the middle of work, next to nothing stands still."""
 FETCH_WAIT_MS = 1
 """The wait of a fetch that leaves: it leaves to get something."""
 
@@ -82,6 +86,7 @@ class Listener:
     def __init__(self, bootstrap: str, home: Address, poll_s: float = POLL_S) -> None:
         self._name = _name(bootstrap, home)
         self._poll_s = poll_s
+        self._last_heard_s = time.monotonic()
         self._end: float = math.inf  # until the broker has said: there may be something
         self._coming = False
         self._heard = asyncio.Event()
@@ -113,13 +118,14 @@ class Listener:
                 self._end = max(self._end, int(told))
             else:
                 self._coming = True
+        self._last_heard_s = time.monotonic()
         self._heard.set()
 
     async def worth_it(self, position: int) -> float:
         """Wait until a fetch from this position is worth it, or due. Gives the end that was known then."""
         if not self._worth(position):
             try:
-                async with asyncio.timeout(self._poll_s):
+                async with asyncio.timeout(self._patience_s()):
                     while not self._worth(position):
                         self._heard.clear()
                         await self._heard.wait()
@@ -128,6 +134,10 @@ class Listener:
                     self.start()
         self._coming = False
         return self._end
+
+    def _patience_s(self) -> float:
+        busy = time.monotonic() - self._last_heard_s < BUSY_S
+        return min(BUSY_POLL_S, self._poll_s) if busy else self._poll_s
 
     def _worth(self, position: int) -> bool:
         return self._coming or position < self._end

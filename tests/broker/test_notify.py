@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.protocol.fetch import FetchRequest
 
+from broker import notify
 from broker.embedded import EmbeddedKafka
 from broker.notify import FETCH_WAIT_MS, Listener, Notifier, heed
 from broker.topics import Address
@@ -17,6 +18,8 @@ from broker.topics import Address
 HOME = Address("letters", 0)
 NEVER_S = 3600.0
 WITHIN_S = 10.0
+
+pytestmark = pytest.mark.usefixtures("no_busy_polls")
 
 Receive = Callable[[float], Awaitable["Receiver"]]
 
@@ -58,6 +61,12 @@ class Receiver:
     async def stop(self) -> None:
         await self.consumer.stop()
         self.listener.close()
+
+
+@pytest.fixture
+def no_busy_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by itself because it was notified a moment ago."""
+    monkeypatch.setattr(notify, "BUSY_S", 0.0)
 
 
 @pytest.fixture
@@ -140,6 +149,16 @@ async def test_what_was_there_before_is_read_without_a_notification(
 async def test_without_notifications_it_looks_by_itself(receive: Receive, producer: AIOKafkaProducer) -> None:
     receiver = await receive(0.05)
     await receiver.answered.get()  # it has looked, and found nothing
+    await producer.send_and_wait(HOME.topic, b"unheard", partition=0)
+    assert await receiver.take(1) == [b"unheard"]
+
+
+async def test_one_that_is_lost_in_the_middle_of_work_costs_little(
+    kafka: str, receive: Receive, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was notified a moment ago looks by itself soon, however long the wait of an idle one is."""
+    monkeypatch.setattr(notify, "BUSY_S", WITHIN_S)
+    receiver = await receive(NEVER_S)
     await producer.send_and_wait(HOME.topic, b"unheard", partition=0)
     assert await receiver.take(1) == [b"unheard"]
 
