@@ -165,6 +165,7 @@ class Admin:
                     raise
                 if time.monotonic() > until:
                     self.untold = error
+                    return None
                 await asyncio.sleep(0.1)  # the first question about offsets has a cluster make the topic that keeps them
                 continue
             offset = found[place].offset if place in found else -1

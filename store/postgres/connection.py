@@ -160,8 +160,10 @@ _REFUSED: dict[type[BaseException], str] = {
     asyncpg.InvalidAuthorizationSpecificationError: "{user} is not let in ({error}); see the server's pg_hba.conf, or give another user",
     asyncpg.InvalidCatalogNameError: "there is no database {database}; create it (createdb {database}), or give another",
     asyncpg.InsufficientPrivilegeError: "{user} may not do this ({error}); give the owner of database {database}, or GRANT what is missing",
-    asyncpg.ReadOnlySQLTransactionError: "the server is a read-only copy; give the URL of the one that takes writes",
     ssl.SSLError: "no secure connection ({error}); see sslmode, sslrootcert, sslcert and sslkey of the URL",
+}
+_READ_ONLY: dict[type[BaseException], str] = {
+    asyncpg.ReadOnlySQLTransactionError: "the server is a read-only copy; give the URL of the one that takes writes",
 }
 _AWAY: dict[type[BaseException], str] = {
     asyncpg.TooManyConnectionsError: "the server has no connection left; raise its max_connections, or end other clients",
@@ -180,11 +182,8 @@ def _meaning(place: Place, error: BaseException) -> StoreUnavailable:
         # The driver takes the one in the URL first.
         "remedy": "correct it in the URL" if urlsplit(place.url).password else "give it in PGPASSWORD, ~/.pgpass or the URL",
     }
-    for kind, text in _REFUSED.items():
-        if isinstance(error, kind):
-            refused = ReadOnly if kind is asyncpg.ReadOnlySQLTransactionError else DatabaseRefused
-            return refused(f"{place.shown}: {text.format(**words)}")
-    for kind, text in _AWAY.items():
-        if isinstance(error, kind):
-            return ServerAway(f"{place.shown}: {text.format(**words)}")
+    for ours, texts in ((DatabaseRefused, _REFUSED), (ReadOnly, _READ_ONLY), (ServerAway, _AWAY)):
+        for kind, text in texts.items():
+            if isinstance(error, kind):
+                return ours(f"{place.shown}: {text.format(**words)}")
     return ServerAway(f"{place.shown}: {words['error']}")

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from domain.ports.store import Appended, StoreUnavailable, VersionConflict
-from store.postgres.connection import DatabaseRefused, ServerAway, place_of
+from store.postgres.connection import DatabaseRefused, ReadOnly, ServerAway, place_of
 from store.postgres.lock import InUse, SwarmLock, held
 from store.postgres.store import PostgresStore
 from store.schema import SchemaMismatch
@@ -142,6 +142,19 @@ async def test_no_such_database_and_no_such_server(postgres_database: str) -> No
         await PostgresStore.open(_other(postgres_database, name="nowhere"))
     with pytest.raises(ServerAway, match="nobody answers; start PostgreSQL"):
         await PostgresStore.open("postgresql://me@127.0.0.1:1/x")
+
+
+async def test_who_is_at_work_waits_for_a_server_that_takes_no_writes_just_now(postgres_database: str) -> None:
+    """It may become the one that does: refused, but not for good, unlike a wrong password."""
+    store = await PostgresStore.open(postgres_database)
+    await store.append(ask(part("task-a", 0)))
+    name = urlsplit(postgres_database).path[1:]
+    await execute(postgres_database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    standby = await PostgresStore.open(postgres_database)
+    with pytest.raises(ReadOnly, match="read-only copy; give the URL") as caught:
+        await standby.append(ask(part("task-b", 0)))
+    assert DatabaseRefused.final and not caught.value.final
+    await asyncio.gather(store.close(), standby.close())
 
 
 @pytest.mark.parametrize("url", ["postgresql://me@host", "http://host/x", "postgresql://me@host:port/x"])
